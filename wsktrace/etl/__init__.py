@@ -1,0 +1,1 @@
+"""Bytes of an .etl file become records; nothing here knows of WSK."""

@@ -1,0 +1,1 @@
+"""What happened: the lives of IRPs, sockets, descriptors and registrations."""

@@ -1,0 +1,1 @@
+"""Tables in, text out: one leaf module per format."""

@@ -1,0 +1,1 @@
+"""What must hold: the contract's rules as declarations on seven shapes."""
