@@ -316,9 +316,27 @@ _QUALITY = Table(
     ),
 )
 
+_LATENCY = Table(
+    "latency",
+    "How long one operation took, over one leg of its way: percentiles and the histogram behind them.",
+    (
+        Column("op", "word", "the call", nullable=False),
+        Column("leg", "word", "pending (irps.pending_ns) or total (irps.total_ns)", nullable=False),
+        Column("count", "uint64", "uses of IRPs that have this duration", nullable=False),
+        _ns("min_ns", "shortest, exact"),
+        _ns("p50_ns", "median, to 1 %"),
+        _ns("p90_ns", "90 of 100 took no longer, to 1 %"),
+        _ns("p99_ns", "99 of 100 took no longer, to 1 %"),
+        _ns("p999_ns", "999 of 1000 took no longer, to 1 %"),
+        _ns("max_ns", "longest, exact"),
+        Column("bins", "ids", "numbers of the histogram's bins that are not empty: equal ones of two traces may be added", nullable=False),
+        Column("counts", "ids", "how many fell into each of these bins", nullable=False),
+    ),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
-    for t in (_OPERATIONS, _IRPS, _SOCKETS, _DESCRIPTORS, _REGISTRATIONS, _FINDINGS, _RULES, _QUALITY)
+    for t in (_OPERATIONS, _IRPS, _SOCKETS, _DESCRIPTORS, _REGISTRATIONS, _FINDINGS, _RULES, _QUALITY, _LATENCY)
 }
 
 

@@ -1,0 +1,148 @@
+"""How the verbs speak: results on stdout or into a file, notes on stderr, progress that is silent when piped."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsktrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import Progress, TaskID
+
+__all__ = ["Meter", "emit", "emit_bytes", "format_for", "note", "wants_colour"]
+
+#: What is printed instead where the terminal's encoding does not know the sign.
+_PLAIN = str.maketrans(
+    {"✖": "x", "▲": "!", "●": "*", "·": "-", "–": "-", "—": "-", "…": "...", "→": "->", "µ": "u", "×": "x"}
+)
+
+
+def note(message: str) -> None:
+    """Print one line on stderr; control characters and line ends in it are made harmless."""
+    line = "".join(c if c.isprintable() else " " for c in f"wsktrace: {message}")
+    sys.stderr.write(_fit(line, sys.stderr) + "\n")
+    sys.stderr.flush()
+
+
+def wants_colour() -> bool:
+    """Whether stdout is a terminal that should get colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def emit(text: str, target: Path | None = None) -> None:
+    """Write the result to stdout, or to the file ``target`` (UTF-8, whole or not at all)."""
+    if not text.endswith("\n"):
+        text += "\n"
+    if target is not None:
+        emit_bytes(text.encode("utf-8", "replace"), target)
+        return
+    try:
+        sys.stdout.write(_fit(text, sys.stdout))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (head, less) has seen enough; the exit status still tells the verdict
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def emit_bytes(data: bytes, target: Path) -> None:
+    """Write ``data`` to a file in one step: a reader sees the old content or the new, never half of it."""
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        scratch.write_bytes(data)
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def format_for(target: Path | None, chosen: str | None, endings: dict[str, str], default: str) -> str:
+    """Return the output format: the one chosen, else by the file's ending; ``UsageError`` where neither tells."""
+    if chosen is not None:
+        return chosen
+    if target is None:
+        return default
+    known = endings.get(target.suffix.lower())
+    if known is None:
+        raise UsageError(
+            f"what format shall {target.name} have? endings known here: {', '.join(sorted(endings))}; or give --format"
+        )
+    return known
+
+
+def _fit(text: str, stream: object) -> str:
+    """Return ``text`` such that the stream's encoding can carry it."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+class Meter:
+    """A progress bar on stderr that appears after a second, and only on a terminal.
+
+    Call it with (stage, done, total); a total of 0 means that nobody knows. Use it as a context manager.
+    """
+
+    #: seconds of silence
+    PATIENCE = 1.0
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._silent = quiet or not sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._now: tuple[str, int, int] = ("opening", 0, 0)
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Meter:
+        if not self._silent:
+            self._timer = threading.Timer(self.PATIENCE, self._show)
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._silent = True
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Tell how far a stage is, in units of its own."""
+        if self._silent:
+            return
+        with self._lock:
+            self._now = (stage, done, total)
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, description=stage, completed=done, total=total or None)
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+        with self._lock:
+            if self._silent:
+                return
+            stage, done, total = self._now
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(stage, completed=done, total=total or None)
+            self._bar.start()
