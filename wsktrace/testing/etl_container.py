@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Session", "Stream", "Summary", "streams"]
 
 _HEAD = BUFFER_HEADER.size
+#: Deadline where no timer runs.
+_NEVER = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class _Open:
 
     cpu: int
     taken: int
-    deadline: int | None
+    deadline: int
     sequence: int = 0
     used: int = 0
     parts: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -155,8 +157,7 @@ class Session:
                 held = _Open(cpu, int(stream.positions[begin]), self._deadline(int(stream.clocks[begin])))
                 taken.append(held)
             stop = int(np.searchsorted(stream.ends, offset + capacity - held.used, "right"))
-            timer = held.deadline is not None and int(stream.clocks[min(stop, count - 1)]) >= held.deadline
-            if timer:
+            if int(stream.clocks[min(stop, count - 1)]) >= held.deadline:
                 stop = min(stop, int(np.searchsorted(stream.clocks, held.deadline, "left")))
             if stop > begin:
                 end = int(stream.ends[stop - 1])
@@ -168,7 +169,7 @@ class Session:
                 raise FormatError(f"a record of {size} bytes does not fit a buffer of {self._options.buffer_size}")
             if begin == count:
                 break
-            if held.deadline is not None and int(stream.clocks[begin]) >= held.deadline:
+            if int(stream.clocks[begin]) >= held.deadline:
                 flushed.append(_Flush((held.deadline, 0, cpu), held, 0))
             else:
                 key = (int(stream.clocks[begin]), 1, int(stream.positions[begin]))
@@ -177,15 +178,15 @@ class Session:
         if held is not None:
             self._open[cpu] = held
 
-    def _deadline(self, clock: int) -> int | None:
-        """Raw clock of the first flush by the timer after ``clock``."""
+    def _deadline(self, clock: int) -> int:
+        """Return the raw clock of the first flush by the timer after ``clock``."""
         ticks, origin = self._flush_ticks, self._options.origin
-        return origin + ((clock - origin) // ticks + 1) * ticks if ticks else None
+        return origin + ((clock - origin) // ticks + 1) * ticks if ticks else _NEVER
 
     def _timer(self, until: int, flushed: list[_Flush]) -> None:
         """Flush the open buffers whose timer runs out up to ``until``."""
         for cpu, held in list(self._open.items()):
-            if held.deadline is not None and held.deadline <= until:
+            if held.deadline <= until:
                 flushed.append(_Flush((held.deadline, 0, cpu), held, 0))
                 del self._open[cpu]
 
@@ -201,16 +202,15 @@ class Session:
         options, held = self._options, flush.buffer
         used = _HEAD + held.used
         size = options.buffer_size
-        parts: list[bytes | NDArray[np.uint8]] = list(held.parts)
+        parts: list[bytes | memoryview] = [memoryview(part) for part in held.parts]
         if options.compression != "none":
             from wsktrace.testing.compress import compress
 
-            plain = b"".join(part.tobytes() for part in held.parts)
+            plain = b"".join(parts)
             packed = compress(options.compression, plain)
-            shorter = len(packed) < len(plain)
-            parts = [packed if shorter else plain]
-            size = _HEAD + len(parts[0])
-            flags |= COMPRESSED if shorter else 0
+            flags |= COMPRESSED if len(packed) < len(plain) else 0
+            stored = min(packed, plain, key=len)
+            parts, size = [stored], _HEAD + len(stored)
         else:
             parts.append(self._filler[used:])
         current = used + flush.over

@@ -27,9 +27,7 @@ TYPE_GENERIC, TYPE_HEADER = 0, 4
 _FLUSHED: Final = 3
 #: Zone names, dates (month, week day, week of the month, hour) and biases of Central Europe, bias -60 minutes.
 _ZONE: Final = struct.pack("<i", -60) + b"".join(
-    name.encode("utf-16-le").ljust(64, b"\0")
-    + _SYSTEMTIME.pack(0, month, 0, 5, hour, 0, 0, 0)
-    + struct.pack("<i", bias)
+    struct.pack("<64s8Hi", name.encode("utf-16-le"), 0, month, 0, 5, hour, 0, 0, 0, bias)
     for name, month, hour, bias in (("@tzres.dll,-322", 10, 3, 0), ("@tzres.dll,-321", 3, 2, -60))
 )
 
@@ -122,10 +120,12 @@ def header_buffer(options: TraceOptions, processors: int, end_clock: int, buffer
     is as short as its records allow and State names the compression format.
     """
     width, clock = options.pointer_size, options.origin
-    thread = {"tid": options.tid, "pid": options.pid, "pointer_size": width}
-    records = [etl_records.system(0, 0, _log_header(options, processors, end_clock, buffers_written), clock, **thread)]
-    if options.extension:
-        records.append(etl_records.system(0, 5, bytes(0x30), clock, **thread))
+    log = _log_header(options, processors, end_clock, buffers_written)
+    parts = [(0, log), (5, bytes(0x30))] if options.extension else [(0, log)]
+    records = [
+        etl_records.system(0, kind, data, clock, tid=options.tid, pid=options.pid, pointer_size=width)
+        for kind, data in parts
+    ]
     tail = []
     if options.stopped and options.build_lab:
         lab = options.build_lab.encode() + b"\0"
