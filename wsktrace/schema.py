@@ -329,7 +329,7 @@ _LATENCY = Table(
         _ns("p99_ns", "99 of 100 took no longer, to 1 %"),
         _ns("p999_ns", "999 of 1000 took no longer, to 1 %"),
         _ns("max_ns", "longest, exact"),
-        Column("bins", "ids", "numbers of the histogram's bins that are not empty: equal ones of two traces may be added", nullable=False),
+        Column("bins", "ids", "shortest duration, ns, of each bin of the histogram that is not empty; equal in every trace", nullable=False),
         Column("counts", "ids", "how many fell into each of these bins", nullable=False),
     ),
 )

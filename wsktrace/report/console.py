@@ -1,0 +1,184 @@
+"""The account of a trace as a person reads it: what still hangs, what is broken, what is suspect, how far to trust it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wsktrace import __version__
+from wsktrace.report.words import REASONS, by_rule, rows
+from wsktrace.units import address_text, bytes_text, clean, clock_text, duration_text, span_text
+
+if TYPE_CHECKING:
+    from wsktrace.report.facts import TraceFacts
+    from wsktrace.report.words import Tables
+
+__all__ = ["render", "trust"]
+
+#: What one list prints before it says how many more there are.
+MOST_PENDING = 20
+MOST_OF_A_RULE = 5
+MOST_EVIDENCE = 6
+
+_MARKS = {"error": "✖", "warning": "▲", "info": "●"}
+_COLOURS = {"error": "31", "warning": "33", "info": "36", "suspect": "35", "title": "1", "faint": "2", "good": "32"}
+
+
+class _Page:
+    """Lines of text, with colours or without."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+        self.lines: list[str] = []
+
+    def add(self, *parts: str) -> None:
+        """Add a line."""
+        self.lines.append("".join(parts).rstrip())
+
+    def title(self, text: str) -> None:
+        """Add a heading below an empty line."""
+        self.lines += ["", self.paint(text, "title")]
+
+    def paint(self, text: str, colour: str) -> str:
+        """Return the text in a colour of ``_COLOURS``."""
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
+
+
+def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False, colour: bool = False) -> str:
+    """Return the account as text; ``unknown`` lists the undecided findings that are no suspects as well."""
+    page = _Page(colour=colour)
+    findings = rows(tables("findings"))
+    _head(page, facts)
+    _pending(page, facts, tables)
+    _findings(page, "Broken rules", by_rule(findings, "fail"), with_reason=False)
+    _findings(page, "Suspects: broken if nothing is hidden", by_rule(findings, "suspect"), with_reason=True)
+    if unknown:
+        _findings(page, "Undecided", by_rule(findings, "unknown"), with_reason=True)
+    page.title("Trust")
+    page.lines += [f"  {line}" for line in trust(facts)]
+    _counts(page, facts, tables)
+    broken = [f["rule"] for f in findings if f["verdict"] in ("fail", "suspect")]
+    if broken:
+        page.lines += ["", f"wsktrace rule {next(iter(by_rule(findings, 'fail')), broken[0])}   explains a rule"]
+    return "\n".join(page.lines) + "\n"
+
+
+def trust(facts: TraceFacts) -> list[str]:
+    """Return what was lost or damaged, and what became of the file's bytes, in two or three lines."""
+    lost = []
+    if facts.events_lost:
+        lost.append(f"{facts.events_lost:,} events lost")
+    if facts.buffers_lost:
+        lost.append(f"{facts.buffers_lost:,} buffers lost")
+    if facts.damaged_bytes or facts.damaged_buffers:
+        lost.append(f"{bytes_text(facts.damaged_bytes)} damaged in {facts.damaged_buffers:,} of {facts.buffers:,} buffers")
+    if not facts.size:
+        return [" · ".join(lost) or "nothing is known to be lost"]
+    parts = sorted(((n, s) for n, s in facts.bytes.items() if s), key=lambda pair: -pair[1])
+    shares = " · ".join(f"{name.replace('_', ' ')} {_share(size, facts.size)}" for name, size in parts)
+    explained = sum(facts.bytes.values()) - facts.damaged_bytes
+    lines = [
+        " · ".join(lost) if lost else "nothing lost, nothing damaged",
+        f"{_share(explained, facts.size)} of {facts.size:,} bytes explained: {shares}",
+    ]
+    if lost:
+        lines.insert(1, "what is missing can turn a verdict into unknown or suspect, never into a broken rule")
+    return lines
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a share in per cent that never rounds up to all or down to nothing."""
+    value = 100 * part / whole
+    if part not in (0, whole):
+        value = min(max(value, 0.01), 99.99)
+    return f"{value:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def _head(page: _Page, facts: TraceFacts) -> None:
+    span = "" if facts.span_ns is None else f" ({span_text(facts.span_ns)})"
+    when = "" if facts.start_ns is None else f"  {clock_text(facts.start_ns, date=True)[:-3]} UTC{span}"
+    cpus = f"{facts.cpus} CPU{'s' if facts.cpus != 1 else ''}"
+    name = page.paint(clean(facts.file), "title")
+    page.add(name, f"  {bytes_text(facts.size)}{when}  {cpus}  profile {clean(facts.profile)}  wsktrace {__version__}")
+
+
+def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
+    """List the IRPs that are still open at the end of the trace, oldest first."""
+    import pyarrow.compute as pc
+
+    irps = tables("irps")
+    opened = irps.filter(pc.equal(irps.column("outcome"), "open")).sort_by("issue_time")
+    if not opened.num_rows:
+        page.title("Nothing is pending at the end of the trace")
+        return
+    page.title(f"Still pending at the end of the trace: {opened.num_rows:,} (oldest first)")
+    page.add(page.paint(f"  {'for':>12}  {'call':<18} {'IRP':<18} {'socket':<18} {'issued at':<15}  by", "faint"))
+    for row in rows(opened.slice(0, MOST_PENDING)):
+        age = "-" if facts.end_ns is None else duration_text(max(facts.end_ns - row["issue_time"], 0))
+        doubts = [] if row["own"] else ["perhaps not the driver's own IRP: its completion may go unseen"]
+        if row["doubt"]:
+            doubts.append(f"{row['doubt']}: {REASONS.get(row['doubt'], 'doubtful')}")
+        page.add(
+            f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18} "
+            f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}",
+            page.paint(f"  ({'; '.join(doubts)})", "faint") if doubts else "",
+        )
+    if opened.num_rows > MOST_PENDING:
+        page.add(f"  … and {opened.num_rows - MOST_PENDING:,} more")
+
+
+def _findings(page: _Page, title: str, groups: dict[str, list[dict[str, Any]]], *, with_reason: bool) -> None:
+    """List findings by rule."""
+    if not groups:
+        if not with_reason:
+            page.title("No broken rule")
+        return
+    page.title(f"{title}: {sum(map(len, groups.values())):,}")
+    for rule, found in groups.items():
+        worst = found[0]
+        colour = "suspect" if with_reason else worst["severity"]
+        mark = "?" if with_reason else _MARKS[worst["severity"]]
+        duty = "" if worst["party"] == "client" else f" (a duty of the {worst['party']})"
+        times = f"  {len(found):,}×" if len(found) > 1 else ""
+        page.add("  ", page.paint(f"{mark} {worst['severity']:<7} {clean(rule)}", colour), times, duty)
+        for finding in found[:MOST_OF_A_RULE]:
+            page.add(f"      {clock_text(finding['time'])}  {clean(finding['message'])}")
+            page.add("        ", page.paint(_where(finding), "faint"))
+            if with_reason and finding["reason"]:
+                page.add(f"        {finding['reason']}: {REASONS.get(finding['reason'], '')}")
+        if len(found) > MOST_OF_A_RULE:
+            page.add(f"      … and {len(found) - MOST_OF_A_RULE:,} more (all of them: --format json)")
+
+
+def _where(finding: dict[str, Any]) -> str:
+    """Return what a finding is about and which operations show it."""
+    parts = []
+    if finding["irp"]:
+        parts.append(f"IRP {address_text(finding['irp'])}")
+    if finding["socket"]:
+        parts.append(f"socket {address_text(finding['socket'])}")
+    subject, address = finding["subject_table"].removesuffix("s"), finding["subject_address"]
+    if address is not None and address not in (finding["irp"], finding["socket"]):
+        parts.append(f"{clean(subject)} {address_text(address)}")
+    evidence = finding["evidence"] or []
+    if evidence:
+        more = f" … ({len(evidence)} in all)" if len(evidence) > MOST_EVIDENCE else ""
+        parts.append(f"operations {', '.join(map(str, evidence[:MOST_EVIDENCE]))}{more}")
+    if finding["source_file"]:
+        parts.append(f"{clean(finding['source_file'])}:{finding['source_line']}")
+    return " · ".join(parts)
+
+
+def _counts(page: _Page, facts: TraceFacts, tables: Tables) -> None:
+    page.title("Counts")
+    lives = {name: tables(name).num_rows for name in ("irps", "sockets", "descriptors", "registrations")}
+    page.add(f"  {facts.judged:,} operations · ", " · ".join(f"{count:,} {name}" for name, count in lives.items()))
+    judged = rows(tables("rules"))
+    total = {name: sum(r[name] for r in judged) for name in ("fail", "pass", "unknown", "suspect", "not_applicable")}
+    page.add(
+        f"  {len(judged)} rules: {total['fail']:,} fail · {total['pass']:,} pass · {total['unknown']:,} unknown "
+        f"({total['suspect']:,} of them suspect) · {total['not_applicable']:,} not applicable"
+    )
+
+
+def _or_dash(value: int | None) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,65 @@
+"""What is known of a trace as a whole; every report begins with it, and each Parquet file carries it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from wsktrace.errors import FormatError
+
+__all__ = ["TraceFacts"]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFacts:
+    """Facts of one trace. Times are ns UTC since 1970, None where the file does not say; sizes are bytes."""
+
+    file: str
+    size: int
+    sha256: str
+    start_ns: int | None
+    end_ns: int | None
+    profile: str
+    events_lost: int
+    buffers_lost: int
+    buffers: int
+    damaged_buffers: int
+    records: int
+    cpus: int
+    #: canonical operations that were found and so judged
+    judged: int
+    #: class of bytes → bytes on disk; the sum is ``size``
+    bytes: dict[str, int]
+    #: providers in the file by number of events, most first: (name or GUID, events)
+    providers: tuple[tuple[str, int], ...]
+
+    @property
+    def span_ns(self) -> int | None:
+        """From start to end; None where one of them is not known."""
+        return None if self.start_ns is None or self.end_ns is None else self.end_ns - self.start_ns
+
+    @property
+    def damaged_bytes(self) -> int:
+        """Bytes of the class ``damaged``."""
+        return self.bytes.get("damaged", 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts such as JSON can hold; ``from_json`` is the inverse."""
+        held = asdict(self)
+        held["providers"] = [list(pair) for pair in self.providers]
+        return held
+
+    @classmethod
+    def from_json(cls, held: dict[str, Any]) -> TraceFacts:
+        """Return the facts that ``to_json`` wrote; ``FormatError`` where one is missing or of another kind."""
+        try:
+            values = {f.name: held[f.name] for f in fields(cls)}
+            values["providers"] = tuple((str(name), int(count)) for name, count in values["providers"])
+            values["bytes"] = {str(name): int(size) for name, size in values["bytes"].items()}
+            for name in ("size", "events_lost", "buffers_lost", "buffers", "damaged_buffers", "records", "cpus", "judged"):
+                values[name] = int(values[name])
+            for name in ("start_ns", "end_ns"):
+                values[name] = None if values[name] is None else int(values[name])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"the facts of the trace are not what they should be ({error}); export it again") from None

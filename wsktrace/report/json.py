@@ -1,0 +1,67 @@
+"""The account of a trace as one JSON object, for machines; its keys are stable within a ``schema_version``."""  # noqa: A005
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wsktrace.report.words import rows
+from wsktrace.schema import SCHEMA_VERSION
+from wsktrace.units import hex_text, time_text
+
+if TYPE_CHECKING:
+    from wsktrace.report.facts import TraceFacts
+    from wsktrace.report.words import Tables
+
+__all__ = ["as_object", "render"]
+
+_COUNTS = ("fail", "pass", "unknown", "suspect", "not_applicable")
+
+
+def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False) -> str:
+    """Return the account as text; ``unknown`` lists the undecided findings that are no suspects as well."""
+    return json.dumps(as_object(facts, tables, unknown=unknown), indent=1, ensure_ascii=False) + "\n"
+
+
+def as_object(facts: TraceFacts, tables: Tables, *, unknown: bool = False) -> dict[str, Any]:
+    """Return the account as a dictionary that JSON can hold."""
+    listed = ("fail", "suspect", "unknown") if unknown else ("fail", "suspect")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "trace": {
+            "file": facts.file,
+            "sha256": facts.sha256,
+            "start": time_text(facts.start_ns),
+            "end": time_text(facts.end_ns),
+            "span_ns": facts.span_ns,
+            "profile": facts.profile,
+            "losses": {"events": facts.events_lost, "buffers": facts.buffers_lost},
+        },
+        "judged": facts.judged,
+        "findings": [_finding(row) for row in rows(tables("findings")) if row["verdict"] in listed],
+        "rules": {row["rule"]: {name: row[name] for name in _COUNTS} for row in rows(tables("rules"))},
+    }
+
+
+def _finding(row: dict[str, Any]) -> dict[str, Any]:
+    source = None if row["source_file"] is None else {"file": row["source_file"], "line": row["source_line"]}
+    return {
+        "rule": row["rule"],
+        "verdict": row["verdict"],
+        "severity": row["severity"],
+        "party": row["party"],
+        "reason": row["reason"],
+        "time": time_text(row["time"]),
+        "subject": {
+            "table": row["subject_table"],
+            "id": row["subject_id"],
+            "address": hex_text(row["subject_address"]),
+        },
+        "irp_id": row["irp_id"],
+        "irp": hex_text(row["irp"]),
+        "socket_id": row["socket_id"],
+        "socket": hex_text(row["socket"]),
+        "message": row["message"],
+        "evidence": row["evidence"],
+        "source": source,
+    }

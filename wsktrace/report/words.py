@@ -1,0 +1,60 @@
+"""What all reports share: the rows of a table as they read them, the order of findings, reasons in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+__all__ = ["REASONS", "SEVERITIES", "VERDICTS", "Tables", "by_rule", "rows"]
+
+#: Most severe first.
+SEVERITIES = ("error", "warning", "info")
+#: Worst first.
+VERDICTS = ("fail", "suspect", "unknown")
+
+#: Why a verdict cannot be given. Source: wsk-contract, 1.5.
+REASONS: dict[str, str] = {
+    "U-CAP": "the trace does not carry what the rule needs",
+    "U-START": "it was alive before the trace began",
+    "U-LOST": "events are missing where the answer lies",
+    "U-ORDER": "the order of events on different CPUs is not certain",
+    "U-ALIAS": "the address may be another object's",
+    "U-END": "the trace ends too early",
+}
+
+
+class Tables(Protocol):
+    """Gives a table of schema.py by its name."""
+
+    def __call__(self, name: str) -> pa.Table:
+        """Return the table."""
+        ...
+
+
+def rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries; times are ns UTC since 1970."""
+    import pyarrow as pa
+
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(at, field.name, table.column(at).cast(pa.int64()))
+    held: list[dict[str, Any]] = table.to_pylist()
+    return held
+
+
+def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the findings of one verdict by rule: the most severe rule first, then the most frequent one."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for finding in findings:
+        if finding["verdict"] == verdict:
+            groups.setdefault(finding["rule"], []).append(finding)
+
+    def rank(rule: str) -> tuple[int, int, str]:
+        worst = min(SEVERITIES.index(f["severity"]) for f in groups[rule])
+        return (worst, -len(groups[rule]), rule)
+
+    return {rule: sorted(groups[rule], key=lambda f: f["time"]) for rule in sorted(groups, key=rank)}
