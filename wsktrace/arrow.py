@@ -12,7 +12,7 @@ from wsktrace.schema import table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["arrow_schema", "to_arrow"]
+__all__ = ["arrow_schema", "matching", "to_arrow"]
 
 #: Type word of schema.py → Arrow type.
 TYPES: dict[str, pa.DataType] = {
@@ -56,7 +56,7 @@ def to_arrow(name: str, columns: Mapping[str, Any]) -> pa.Table:
     schema = arrow_schema(name)
     if odd := set(columns) - set(schema.names):
         raise KeyError(f"table {name} has no column {', '.join(sorted(odd))}")
-    built: dict[str, pa.Array | pa.ChunkedArray] = {}
+    built: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
     for field in schema:
         if field.name in columns:
             built[field.name] = _array(columns[field.name], field.type)
@@ -67,7 +67,17 @@ def to_arrow(name: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _array(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+def matching(held: pa.Table, column: str, *values: object) -> pa.Table:
+    """Return the rows whose ``column`` is one of the values, in order; null is none of them."""
+    import pyarrow.compute as pc
+
+    kind = held.schema.field(column).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return held.filter(pc.is_in(held.column(column), pa.array(list(values), kind)))
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array[Any] | pa.ChunkedArray[Any]:
     """Return values as an Arrow array of one type."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return values if values.type == kind else values.cast(kind)

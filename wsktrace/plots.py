@@ -6,7 +6,7 @@ differ in form as well (a filled area and a dashed outline), so that a grey prin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,7 +37,7 @@ _S = 1_000_000_000
 
 def operations_of(table: pa.Table) -> list[str]:
     """Return the operations of a ``latency`` table, each once, in its order."""
-    return list(dict.fromkeys(table.column("op").to_pylist()))
+    return [str(name) for name in dict.fromkeys(table.column("op").to_pylist())]
 
 
 def latency(table: pa.Table, axes: Axes | Sequence[Axes] | None = None, *, op: str | None = None) -> list[Axes]:
@@ -71,7 +71,8 @@ def latency(table: pa.Table, axes: Axes | Sequence[Axes] | None = None, *, op: s
     if len(chosen) < len(names):
         raise UsageError(f"{len(names)} operations need as many axes, {len(chosen)} were given; or name one with op=")
     if not names:
-        chosen[0].text(0.5, 0.5, "no completed IRP in this trace", ha="center", va="center", transform=chosen[0].transAxes)
+        place = chosen[0].transAxes
+        chosen[0].text(0.5, 0.5, "no completed IRP in this trace", ha="center", va="center", transform=place)
         chosen[0].set_axis_off()
         return chosen[:1]
     rows = {(r["op"], r["leg"]): r for r in table.to_pylist()}
@@ -104,8 +105,10 @@ def _panels(figure: Figure, count: int) -> list[Axes]:
     return list(figure.subplots(max(count, 1), 1, sharex=True, squeeze=False)[:, 0])
 
 
-def _panel(ax: Axes, name: str, legs: dict[str, dict[str, object]]) -> None:
+def _panel(ax: Axes, name: str, legs: dict[str, dict[str, Any]]) -> None:
     """Draw one operation."""
+    from matplotlib.ticker import MaxNLocator
+
     ax.set_xscale("log")
     edges = _edges(legs.values())
     lines = []
@@ -125,7 +128,7 @@ def _panel(ax: Axes, name: str, legs: dict[str, dict[str, object]]) -> None:
         lines.append((f"{what}  n={row['count']:,}\n{figures}\nmax {duration_text(row['max_ns'])}", colour))
     ax.set_title(name, loc="left", fontsize=10, fontweight="bold")
     ax.set_ylabel("uses of IRPs", fontsize=8)
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     ax.set_ylim(bottom=0)
     ax.margins(y=0.12)
     ax.tick_params(labelsize=8)
@@ -139,7 +142,7 @@ def _panel(ax: Axes, name: str, legs: dict[str, dict[str, object]]) -> None:
         )
 
 
-def _edges(rows: Iterable[dict[str, object]]) -> NDArray[np.float64]:
+def _edges(rows: Iterable[dict[str, Any]]) -> NDArray[np.float64]:
     """Return the edges of the drawn bars, seconds: at most 8 an octave, from the shortest to the longest."""
     chosen = list(rows)
     low = max(min(_seconds(r["min_ns"]) for r in chosen), 1 / _S)
@@ -148,7 +151,7 @@ def _edges(rows: Iterable[dict[str, object]]) -> NDArray[np.float64]:
     return np.asarray(2.0 ** np.arange(first, last + 0.25, 0.25), np.float64)
 
 
-def _heights(row: dict[str, object], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def _heights(row: dict[str, Any], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how many durations of a row lie between the edges; bins are narrower than bars by far."""
     shortest = np.maximum(np.asarray(row["bins"], np.float64), 1) / _S
     return np.histogram(shortest, edges, weights=np.asarray(row["counts"], np.float64))[0]

@@ -7,12 +7,12 @@ is never wider than 1/128 of what it holds. The bins are the same for every trac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import pyarrow as pa
     from numpy.typing import ArrayLike, NDArray
@@ -73,7 +73,7 @@ class Histogram:
         return int(self.counts.sum())
 
     def percentile(self, fraction: float) -> int | None:
-        """Return the smallest duration (ns) that ``fraction`` of all do not exceed, to 1 %; None where none was counted."""
+        """Return the duration (ns) that ``fraction`` of all do not exceed, to 1 %; None where none was counted."""
         if not self.count:
             return None
         rank = min(max(int(np.ceil(fraction * self.count - 1e-9)), 1), self.count)
@@ -93,22 +93,23 @@ def merge(parts: Iterable[Histogram]) -> Histogram:
     return Histogram(bins, counts, min(p.min_ns for p in chosen), max(p.max_ns for p in chosen))
 
 
-def latency_columns(irps: pa.Table) -> dict[str, list[object]]:
+def latency_columns(irps: pa.Table, *, pooled: bool = False) -> dict[str, list[object]]:
     """Return the columns of the table ``latency`` (schema.py) from ``irps``: operations by count, then legs.
 
-    An operation of which no use has a duration on a leg has no row for that leg.
+    An operation of which no use has a duration on a leg has no row for that leg. ``pooled`` takes all operations as
+    one, called ``all``.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    op = irps.column("op").combine_chunks()
-    if not pa.types.is_dictionary(op.type):
-        op = pc.dictionary_encode(op)
-    names: Sequence[str] = op.dictionary.to_pylist() if isinstance(op, pa.DictionaryArray) else []
-    code = np.asarray(op.indices.to_numpy(zero_copy_only=False), np.int64) if names else np.zeros(0, np.int64)
+    held: Any = irps.column("op").combine_chunks()
+    op = held if isinstance(held, pa.DictionaryArray) else held.dictionary_encode()
+    names: list[str] = op.dictionary.to_pylist()
+    code = np.asarray(op.indices.to_numpy(zero_copy_only=False), np.int64)
+    if pooled:
+        names, code = ["all"], np.zeros_like(code)
     rows: list[tuple[str, str, Histogram]] = []
     for leg, column in LEGS.items():
-        values = irps.column(column)
+        values: Any = irps.column(column)
         valid = np.asarray(values.is_valid().combine_chunks().to_numpy(zero_copy_only=False), bool)
         ns = values.fill_null(0).combine_chunks().to_numpy(zero_copy_only=False)
         valid &= ns >= 0

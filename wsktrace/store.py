@@ -49,7 +49,9 @@ class Stored:
         wanted = [column.name for column in TABLES[name].columns]
         if found.column_names != wanted:
             odd = sorted(set(found.column_names) ^ set(wanted)) or ["their order"]
-            raise FormatError(f"{path} has other columns than the table {name}: {', '.join(odd[:5])}; export the trace again")
+            raise FormatError(
+                f"{path} has other columns than the table {name}: {', '.join(odd[:5])}; export the trace again"
+            )
         return found
 
 
@@ -134,7 +136,9 @@ def read(directory: str | os.PathLike[str]) -> Stored:
         if version != SCHEMA_VERSION:
             newer = isinstance(version, int) and version > SCHEMA_VERSION
             todo = "a newer wsktrace reads it" if newer else "export the trace again"
-            raise FormatError(f"{path} holds version {version} of the tables, this wsktrace reads {SCHEMA_VERSION}; {todo}")
+            raise FormatError(
+                f"{path} holds version {version} of the tables, this wsktrace reads {SCHEMA_VERSION}; {todo}"
+            )
         if told.get("table") != name:
             raise FormatError(f"{path} holds the table {told.get('table')!r}; was it renamed? export the trace again")
         if facts is not None and told.get("trace") != facts:

@@ -60,13 +60,13 @@ def bytes_text(size: int) -> str:
 
 
 def time_text(ns: int | None) -> str | None:
-    """Return a UTC time (ns since 1970) as ISO 8601 with nine digits and Z; None where unknown or beyond the year 9999."""
+    """Return a UTC time (ns since 1970) as ISO 8601 with nine digits; None where unknown or beyond year 9999."""
     moment = _moment(ns)
     return None if ns is None or moment is None else f"{moment:%Y-%m-%dT%H:%M:%S}.{ns % _NS_PER_SECOND:09d}Z"
 
 
 def clock_text(ns: int | None, *, date: bool = False) -> str:
-    """Return a UTC time for people, to the microsecond: ``14:02:11.123456``, with the date before it where asked for."""
+    """Return a UTC time for people, to the microsecond: ``14:02:11.123456``; with the date where asked for."""
     moment = _moment(ns)
     if ns is None or moment is None:
         return "-"

@@ -65,7 +65,7 @@ class _Verbs(click.Group):
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="wsktrace %(version)s")
 def command() -> None:
-    """Read an ETW trace of a Windows kernel driver that calls WskSocket, and judge what happened.
+    r"""Read an ETW trace of a Windows kernel driver that calls WskSocket, and judge what happened.
 
     \b
     wsktrace demo               a sample with broken rules, judged

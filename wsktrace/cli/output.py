@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from wsktrace.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
@@ -100,7 +100,7 @@ class Meter:
         self._now: tuple[str, int, int] = ("opening", 0, 0)
         self._timer: threading.Timer | None = None
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Self:
         if not self._silent:
             self._timer = threading.Timer(self.PATIENCE, self._show)
             self._timer.daemon = True

@@ -1,11 +1,11 @@
-"""The account of a trace as a person reads it: what still hangs, what is broken, what is suspect, how far to trust it."""
+"""The account of a trace as a person reads it: what still hangs, what is broken or suspect, how far to trust it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from wsktrace import __version__
-from wsktrace.report.words import REASONS, by_rule, rows
+from wsktrace.report.words import REASONS, by_rule, pending, rows
 from wsktrace.units import address_text, bytes_text, clean, clock_text, duration_text, span_text
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def trust(facts: TraceFacts) -> list[str]:
     if facts.buffers_lost:
         lost.append(f"{facts.buffers_lost:,} buffers lost")
     if facts.damaged_bytes or facts.damaged_buffers:
-        lost.append(f"{bytes_text(facts.damaged_bytes)} damaged in {facts.damaged_buffers:,} of {facts.buffers:,} buffers")
+        lost.append(
+            f"{bytes_text(facts.damaged_bytes)} damaged in {facts.damaged_buffers:,} of {facts.buffers:,} buffers"
+        )
     if not facts.size:
         return [" · ".join(lost) or "nothing is known to be lost"]
     parts = sorted(((n, s) for n, s in facts.bytes.items() if s), key=lambda pair: -pair[1])
@@ -103,10 +105,7 @@ def _head(page: _Page, facts: TraceFacts) -> None:
 
 def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
     """List the IRPs that are still open at the end of the trace, oldest first."""
-    import pyarrow.compute as pc
-
-    irps = tables("irps")
-    opened = irps.filter(pc.equal(irps.column("outcome"), "open")).sort_by("issue_time")
+    opened = pending(tables)
     if not opened.num_rows:
         page.title("Nothing is pending at the end of the trace")
         return

@@ -9,6 +9,8 @@ from wsktrace.errors import FormatError
 
 __all__ = ["TraceFacts"]
 
+_COUNTS = ("size", "events_lost", "buffers_lost", "buffers", "damaged_buffers", "records", "cpus", "judged")
+
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
@@ -56,10 +58,10 @@ class TraceFacts:
             values = {f.name: held[f.name] for f in fields(cls)}
             values["providers"] = tuple((str(name), int(count)) for name, count in values["providers"])
             values["bytes"] = {str(name): int(size) for name, size in values["bytes"].items()}
-            for name in ("size", "events_lost", "buffers_lost", "buffers", "damaged_buffers", "records", "cpus", "judged"):
+            for name in _COUNTS:
                 values[name] = int(values[name])
             for name in ("start_ns", "end_ns"):
                 values[name] = None if values[name] is None else int(values[name])
             return cls(**values)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FormatError(f"the facts of the trace are not what they should be ({error}); export it again") from None
+            raise FormatError(f"the trace's facts are not what they should be ({error}); export it again") from None

@@ -1,4 +1,4 @@
-"""The account of a trace as one JSON object, for machines; its keys are stable within a ``schema_version``."""  # noqa: A005
+"""The account of a trace as one JSON object, for machines; its keys are stable within a ``schema_version``."""
 
 from __future__ import annotations
 

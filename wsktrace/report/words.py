@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["REASONS", "SEVERITIES", "VERDICTS", "Tables", "by_rule", "rows"]
+__all__ = ["REASONS", "SEVERITIES", "VERDICTS", "Tables", "by_rule", "pending", "rows"]
 
 #: Most severe first.
 SEVERITIES = ("error", "warning", "info")
@@ -44,6 +44,13 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
             table = table.set_column(at, field.name, table.column(at).cast(pa.int64()))
     held: list[dict[str, Any]] = table.to_pylist()
     return held
+
+
+def pending(tables: Tables) -> pa.Table:
+    """Return the uses of IRPs that are open at the end of the trace, oldest first."""
+    from wsktrace.arrow import matching
+
+    return matching(tables("irps"), "outcome", "open").sort_by("issue_time")
 
 
 def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[dict[str, Any]]]:

@@ -1,0 +1,119 @@
+"""``wsktrace check``: judge a trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wsktrace.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsktrace.trace import Trace
+
+__all__ = ["command", "exit_status", "render"]
+
+#: Ending of -o → format.
+ENDINGS = {".json": "json", ".txt": "text", ".log": "text"}
+#: Each level counts those before it, too.
+LEVELS = ("error", "warning", "info", "suspect")
+
+
+@click.command("check")
+@options.trace_input
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="Default: by the ending of -o, else text.")
+@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@click.option("--unknown", is_flag=True, help="List what the trace cannot decide, too.")
+@click.option("--select", multiple=True, metavar="RULE", help="Judge by this rule only (may be repeated).")
+@click.option("--ignore", multiple=True, metavar="RULE", help="Leave this rule out (may be repeated).")
+@click.option(
+    "--fail-on",
+    type=click.Choice(LEVELS),
+    default="error",
+    show_default=True,
+    help="Which findings make the exit status 1: these and the more severe ones.",
+)
+@click.option("--fail-on-any", is_flag=True, help="Count duties of the provider and the instrumentation, too.")
+@click.option("--fail-on-nothing", is_flag=True, help="Exit status 1 where there was nothing to judge.")
+@options.quiet
+def command(
+    trace: Path,
+    member: str | None,
+    profile: str,
+    form: str | None,
+    target: Path | None,
+    unknown: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str,
+    fail_on_any: bool,
+    fail_on_nothing: bool,
+    quiet: bool,
+) -> int:
+    """Judge a trace: what is still pending, which rules are broken.
+
+    TRACE is an .etl file, or one packed as .gz or .zip.
+
+    Exit status: 0 no rule failed; 1 a rule that is the driver's duty failed (see --fail-on); 2 the trace could not
+    be judged.
+    """
+    from wsktrace.cli.output import Meter, emit, format_for, note, wants_colour
+
+    form = format_for(target, form, ENDINGS, "text")
+    with (
+        Meter(quiet=quiet) as meter,
+        options.open_trace(
+            trace,
+            member=member,
+            profile=profile,
+            meter=meter,
+            select=select or None,
+            ignore=ignore or None,
+            unknown=unknown,
+        ) as opened,
+    ):
+        text = render(opened, form, unknown=unknown, colour=target is None and wants_colour())
+        judged = opened.summary.judged
+        status = exit_status(opened, fail_on=fail_on, any_party=fail_on_any)
+    if not judged:
+        status = 1 if fail_on_nothing else 0
+        if not quiet:
+            note(_nothing(opened))
+    emit(text, target)
+    return status
+
+
+def render(trace: Trace, form: str, *, unknown: bool = False, colour: bool = False) -> str:
+    """Return the account of a trace in a format."""
+    if form == "json":
+        from wsktrace.report import json
+
+        return json.render(trace.summary, trace.arrow, unknown=unknown)
+    from wsktrace.report import console
+
+    return console.render(trace.summary, trace.arrow, unknown=unknown, colour=colour)
+
+
+def exit_status(trace: Trace, *, fail_on: str = "error", any_party: bool = False) -> int:
+    """Return 1 where a finding counts: of a level up to ``fail_on``, and the client's duty unless ``any_party``."""
+    counted = set(LEVELS[: LEVELS.index(fail_on) + 1])
+    findings = trace.arrow("findings")
+    columns = (findings.column(name).to_pylist() for name in ("verdict", "severity", "party"))
+    for verdict, severity, party in zip(*columns, strict=True):
+        level = severity if verdict == "fail" else verdict
+        if level in counted and (any_party or party == "client"):
+            return 1
+    return 0
+
+
+def _nothing(trace: Trace) -> str:
+    """Return the line that says what the trace holds instead of WSK operations."""
+    facts = trace.summary
+    seen = ", ".join(f"{name} ({count:,})" for name, count in facts.providers[:8]) or "none"
+    more = f" and {len(facts.providers) - 8} more" if len(facts.providers) > 8 else ""
+    return (
+        f"nothing was judged: no WSK operation in {facts.file}; providers seen (events): {seen}{more}; "
+        "was the driver's provider WskTrace enabled when this was recorded?"
+    )

@@ -1,0 +1,43 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsktrace.cli.output import Meter
+    from wsktrace.trace import Trace
+
+__all__ = ["open_trace", "output_file", "quiet", "trace_input"]
+
+
+def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument TRACE and the options that say how to read it."""
+    for decorate in (
+        click.option("--profile", default="native", show_default=True, metavar="NAME", help="How the driver traces."),
+        click.option("--member", metavar="NAME", help="Which file of a .zip that holds several."),
+        click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path)),
+    ):
+        function = decorate(function)
+    return function
+
+
+def output_file(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option -o FILE with its help."""
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option("-o", "--output", "target", metavar="FILE", type=kind, help=text)
+
+
+quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+
+
+def open_trace(trace: Path, *, member: str | None, profile: str, meter: Meter, **more: Any) -> Trace:
+    """Open the trace that the arguments name."""
+    import wsktrace
+
+    return wsktrace.open(trace, member=member, profile=profile, progress=meter, **more)
