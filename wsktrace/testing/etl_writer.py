@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from wsktrace.testing.events import Event
 
-__all__ = ["NativeEncoder", "RawRecord", "TraceOptions", "native_records", "write_native", "write_records"]
+__all__ = [
+    "ADDRESS_VALUES",
+    "NativeEncoder",
+    "RawRecord",
+    "TraceOptions",
+    "native_records",
+    "write_native",
+    "write_records",
+]
 
 Target = str | os.PathLike[str] | BinaryIO | None
 
@@ -33,16 +41,25 @@ _HEADER = struct.Struct("<HBBHHIIq16sHBBBBHQQ16s")
 _WIDTH_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _GUID = PROVIDER_GUID.bytes_le
 _NIL = bytes(16)
+#: Fields that may hold an address as a plain number: the new socket, a cached descriptor.
+ADDRESS_VALUES = frozenset({"Information", "InputValue", "OutputValue"})
+#: The lowest kernel address of a 64-bit system.
+_KERNEL = 0xFFFF800000000000
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How events of one shape are encoded: extended items, payload packing, field names; names that may be given."""
+    """How events of one shape are encoded.
+
+    Extended items, payload packing, the field names, those that may be given, and which values (place, from which
+    value on) a 32-bit image reduces to 32 bits.
+    """
 
     items: bytes
     packing: struct.Struct
     names: tuple[str, ...]
     known: frozenset[str]
+    narrow: tuple[tuple[int, int], ...]
 
 
 class NativeEncoder:
@@ -77,10 +94,11 @@ class NativeEncoder:
         items = ext_items([*self._traits, (EXT_SCHEMA_TL, tlg_encode.schema(event.name, typed))])
         packing = struct.Struct("<" + "".join(_WIDTH_CODES[f.width(width)] for f in fields))
         names = tuple(f.name for f in fields)
-        return _Plan(items, packing, names, event.missing.union(names))
+        floors = [0 if f.type in ("ptr", "size") else _KERNEL if f.name in ADDRESS_VALUES else 1 << 64 for f in fields]
+        narrow = tuple((i, floor) for i, floor in enumerate(floors) if floor < 1 << 64) if width == 4 else ()
+        return _Plan(items, packing, names, event.missing.union(names), narrow)
 
-    def encode(self, event: Event) -> RawRecord:
-        """Return the event as an EVENT64 (or EVENT32) record. Fields that are not given are zero."""
+    def _plan_of(self, event: Event) -> _Plan:
         shape = (event.name, event.opcode, event.seq is None, event.missing)
         key = (*shape, tuple(event.fields)) if self._newer else shape
         plan = self._plans.get(key)
@@ -88,12 +106,37 @@ class NativeEncoder:
             plan = self._plans[key] = self._plan(event)
         elif not self._newer and not event.fields.keys() <= plan.known:
             self.fields(event)  # raises
+        return plan
+
+    def offsets(self, event: Event) -> dict[str, tuple[int, int]]:
+        """Return where each payload field of the encoded event lies: name → (offset in the record, bytes).
+
+        An address that stands in a 64-bit number (``ADDRESS_VALUES``) has the width of the image's addresses.
+        """
+        at, out = _HEADER.size + len(self._plan_of(event).items), {}
+        for field in self.fields(event):
+            width = field.width(self._options.image_bytes)
+            address = field.name in ADDRESS_VALUES and event.fields.get(field.name, 0) >= _KERNEL
+            out[field.name] = at, self._options.image_bytes if address else width
+            at += width
+        return out
+
+    def encode(self, event: Event, ticks: int = 0) -> RawRecord:
+        """Return the event as an EVENT64 (or EVENT32) record, ``ticks`` of the clock later than its time.
+
+        Fields that are not given are zero; a 32-bit image keeps the low 32 bits of pointers and sizes, and of
+        kernel addresses in ``ADDRESS_VALUES``.
+        """
+        plan = self._plan_of(event)
         items, packing, names = plan.items, plan.packing, plan.names
         if event.time < 0:
             raise FormatError(f"{event.name} at {event.time} ns lies before the start of the trace")
         given = event.fields
         values = [event.image if n == "Image" else event.seq if n == "Seq" else given.get(n, 0) for n in names]
-        clock = self._options.clock_at(event.time)
+        for i, floor in plan.narrow:
+            value = values[i] or 0
+            values[i] = value & 0xFFFFFFFF if value >= floor else value
+        clock = self._options.clock_at(event.time) + ticks
         try:
             payload = packing.pack(*values)
         except struct.error as error:
