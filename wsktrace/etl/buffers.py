@@ -1,0 +1,156 @@
+"""Buffer headers, walked by stride; where a header is nonsense, the next plausible one is looked for.
+
+Format: etl-and-wpp-format, 1.1. A stride is believed where it leads to the end of the file or to another header. What
+lies between two headers that no stride connects becomes a buffer of its own, whose state says that it is lost.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from wsktrace.etl.resync import Finder
+from wsktrace.etl.unpack import MAX_BUFFER
+
+if TYPE_CHECKING:
+    from wsktrace.etl.source import Source
+
+__all__ = ["BAD_END", "BAD_HEADER", "BAD_PACKING", "BAD_RECORD", "CUT", "HEADER", "Head", "HeaderWalk", "Place"]
+
+#: bits of ``Buffers.state``
+BAD_HEADER, BAD_PACKING, BAD_RECORD, CUT, BAD_END = 1, 2, 4, 8, 16
+
+#: bytes of a buffer header
+HEADER = 0x48
+
+# BufferSize SavedOffset CurrentOffset ReferenceCount TimeStamp SequenceNumber ClockType/Frequency ProcessorIndex
+# LoggerId State Offset BufferFlag BufferType
+_STRUCT = struct.Struct("<IIIiqqQHHIIHH")
+_PROC_INDEX, _COMPRESSED = 0x20, 0x40
+
+
+class Head(NamedTuple):
+    """The fields of WMI_BUFFER_HEADER in the vendor's order and names."""
+
+    buffer_size: int
+    saved_offset: int
+    current_offset: int
+    reference_count: int
+    time_stamp: int
+    sequence_number: int
+    clock: int
+    processor: int
+    logger_id: int
+    state: int
+    offset: int
+    buffer_flag: int
+    buffer_type: int
+
+    def sound(self) -> bool:
+        """Tell whether the fields that steer the walk can be true."""
+        return HEADER <= self.buffer_size <= MAX_BUFFER and self.buffer_type < 8 and self.buffer_flag < 0x100
+
+    @property
+    def compressed(self) -> bool:
+        """The buffer says of itself that it is compressed."""
+        return bool(self.buffer_flag & _COMPRESSED)
+
+    @property
+    def cpu(self) -> int:
+        """Processor number: all of the word by the PROC_INDEX flag, else its low byte."""
+        return self.processor & 0x7FF if self.buffer_flag & _PROC_INDEX else self.processor & 0xFF
+
+
+#: stands for the header of a lost range
+LOST = Head(0, 0, 0, 0, 0, 0, 0, 0xFFFF, 0, 0, 0, _PROC_INDEX, 0)
+
+
+class Place(NamedTuple):
+    """One buffer of the file: where it is, how long it is on disk, and the bits of ``Buffers.state`` so far."""
+
+    at: int
+    length: int
+    state: int
+    head: Head
+
+
+class HeaderWalk:
+    """Walks the headers of a file from its beginning.
+
+    Args:
+        source: the file.
+        grid: buffer size of the session, at whose multiples headers are looked for first; 0 where it is not known.
+    """
+
+    def __init__(self, source: Source, grid: int) -> None:
+        self._source = source
+        self._grid = grid if HEADER < grid <= MAX_BUFFER else 0
+        self._finder = Finder(source)
+        self._block: memoryview = memoryview(b"")
+        self._block_at = 0
+        self.at = 0
+
+    def use_block(self, block: memoryview, at: int) -> None:
+        """Let headers be read from a block of the file that is in memory anyway."""
+        self._block, self._block_at = block, at
+
+    def head(self, at: int) -> Head | None:
+        """Return the header at a position, None where the file ends before its steering fields do."""
+        inside = at - self._block_at
+        if 0 <= inside <= len(self._block) - _STRUCT.size:
+            return Head._make(_STRUCT.unpack_from(self._block, inside))
+        raw = self._source.read(at, _STRUCT.size)
+        return Head._make(_STRUCT.unpack(raw)) if len(raw) == _STRUCT.size else None
+
+    def peek(self) -> Place | None:
+        """Return the buffer at the current position without passing it; None at the end of the file."""
+        at, size = self.at, self._source.size
+        if at >= size:
+            return None
+        head = self.head(at)
+        if head is None:
+            return Place(at, size - at, BAD_HEADER | CUT, LOST)
+        if head.sound():
+            after = at + head.buffer_size
+            if after == size and (head.compressed or head.buffer_size == self._grid):
+                return Place(at, head.buffer_size, 0, head)
+            if after < size and (head.compressed or head.buffer_size == self._grid):
+                following = self.head(after)
+                if following is not None and following.sound():
+                    return Place(at, head.buffer_size, 0, head)
+            return self._doubtful_stride(at, head)
+        return self._doubtful_header(at, head)
+
+    def passed(self, place: Place) -> None:
+        """Move on to what follows a buffer."""
+        self.at = place.at + place.length
+
+    def _leads_on(self, at: int) -> bool:
+        """Tell whether a position is the end of the file or holds a header that can be believed."""
+        return at == self._source.size or self._finder.plausible(at)
+
+    def _doubtful_stride(self, at: int, head: Head) -> Place:
+        """A sound header whose stride is not the session's or does not lead to a sound one."""
+        size, stride, grid = self._source.size, head.buffer_size, self._grid
+        after = at + stride
+        if not head.compressed and grid not in (0, stride) and at + grid < size and self._finder.plausible(at + grid):
+            return Place(at, grid, BAD_HEADER, head)  # the session's stride leads on, so this one is damaged
+        following = self.head(after) if after < size else None
+        if after == size or (following is not None and following.sound()):
+            return Place(at, stride, 0, head)
+        # the next header is damaged, or bytes are missing and it comes earlier
+        earlier = self._finder.find(at + HEADER, min(after, size))
+        if earlier is not None:
+            return Place(at, earlier - at, BAD_HEADER, head)
+        if after <= size:
+            return Place(at, stride, 0, head)
+        return Place(at, size - at, CUT, head)
+
+    def _doubtful_header(self, at: int, head: Head) -> Place:
+        """A header that cannot be true: believe its stride or the session's where one leads on, else search."""
+        size, grid = self._source.size, self._grid
+        for stride in (head.buffer_size, grid):
+            if HEADER <= stride <= MAX_BUFFER and at + stride <= size and self._leads_on(at + stride):
+                return Place(at, stride, BAD_HEADER, head)
+        found = self._finder.find(at + 1, size)
+        return Place(at, (size if found is None else found) - at, BAD_HEADER, LOST)

@@ -1,0 +1,62 @@
+"""Decompression of one buffer in the three formats that ETW writes.
+
+Format: etl-and-wpp-format, 1.2: everything after the 0x48-byte header is one compressed block whose decompressed length
+is the header's Offset less 0x48; which algorithm is in the first buffer's State.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["LZNT1", "MAX_BUFFER", "XPRESS", "XPRESS_HUFFMAN", "Unpacker"]
+
+LZNT1, XPRESS, XPRESS_HUFFMAN = 2, 3, 4
+
+#: largest buffer believed in, packed or unpacked; ETW's own limit is 16 MiB (EVENT_TRACE_PROPERTIES, BufferSize)
+MAX_BUFFER = 64 << 20
+
+#: a whole file may unpack to this many bytes, or to this many times its size, whichever is more
+_FREE_BYTES, _MAX_RATIO = 1 << 30, 1000
+
+
+def _functions() -> dict[int, Callable[[bytes, int], bytes]]:
+    import pyfwnt
+
+    return {
+        LZNT1: pyfwnt.lznt1_decompress,
+        XPRESS: pyfwnt.lzxpress_decompress,
+        XPRESS_HUFFMAN: pyfwnt.lzxpress_huffman_decompress,
+    }
+
+
+class Unpacker:
+    """Unpacks the buffers of one file; learns the format from the first success where the file does not say it.
+
+    ``budget`` is the number of bytes that may still come out: a small file made to unpack to terabytes runs out of it
+    and the rest of its buffers count as damaged.
+    """
+
+    def __init__(self, declared: int, file_size: int) -> None:
+        self._known = _functions()
+        self._formats = [declared] if declared in self._known else [XPRESS, XPRESS_HUFFMAN, LZNT1]
+        self.budget = max(_FREE_BYTES, file_size * _MAX_RATIO)
+
+    def unpack(self, packed: bytes, length: int) -> bytes | None:
+        """Return exactly ``length`` bytes, or None where the block does not unpack to that."""
+        if length > MAX_BUFFER or length > self.budget:
+            return None
+        if length <= 0:
+            return b""
+        self.budget -= length
+        for format_ in self._formats:
+            try:
+                out = self._known[format_](packed, length)
+            except (OSError, ValueError, OverflowError, MemoryError):
+                continue
+            if len(out) == length:
+                self._formats = [format_]
+                return out
+        return None
