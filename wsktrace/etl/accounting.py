@@ -30,8 +30,8 @@ MAX_PROBLEMS = 10_000
 class Problem:
     """One thing that is wrong in the file.
 
-    ``buffer``: ordinal of the buffer, -1 where it concerns none. ``file_offset``: byte of the file where it begins (in a
-    compressed buffer, the buffer's). ``length``: bytes of the file lost by it, 0 where none is. ``what``: a sentence.
+    ``buffer``: ordinal of the buffer, -1 where it concerns none. ``file_offset``: byte of the file where it begins (in
+    a compressed buffer, the buffer's). ``length``: bytes of the file lost by it, 0 where none is. ``what``: a sentence.
     """
 
     buffer: int
@@ -142,16 +142,19 @@ class Ledger:
         """Return the sums of a whole file."""
         kinds = {KIND_NAMES[code]: int(self.kinds[code]) for code in np.flatnonzero(self.kinds).tolist()}
         return Survey(
-            concat_buffers(self.buffers),
-            kinds,
-            int(self.kinds.sum()),
-            self.headers,
-            self.records,
-            self.filler,
-            self.damaged,
-            *self.unpacked,
-            self.problems,
-            self.left_out,
+            buffers=concat_buffers(self.buffers),
+            kinds=kinds,
+            records=int(self.kinds.sum()),
+            headers_bytes=self.headers,
+            record_bytes=self.records,
+            filler_bytes=self.filler,
+            damaged_bytes=self.damaged,
+            unpacked_headers_bytes=self.unpacked[0],
+            unpacked_record_bytes=self.unpacked[1],
+            unpacked_filler_bytes=self.unpacked[2],
+            unpacked_damaged_bytes=self.unpacked[3],
+            problems=self.problems,
+            problems_left_out=self.left_out,
         )
 
 
@@ -159,7 +162,8 @@ def padded_sizes(chunk: Chunk) -> NDArray[np.int64]:
     """Return the bytes that each record takes after decompression, padding to 8 included (int64)."""
     r = chunk.records
     room = chunk.buffers.used[r.buffer - chunk.first_buffer] - r.buffer_offset
-    return np.minimum((r.size + 7) & ~7, room)
+    padded: NDArray[np.int64] = np.minimum((r.size + 7) & ~7, room)
+    return padded
 
 
 def disk_shares(chunk: Chunk) -> NDArray[np.int64]:

@@ -161,7 +161,9 @@ class _Reader:
         walk = find_records(data, first, stop)
         cpu = np.array([h.cpu if h.sound() else 0xFFFF for h in head], np.uint16)
         records, damaged_rows = read_columns(data, walk, start, cpu, self._ordinal, self._guids)
-        state[walk.broken] |= bf.BAD_RECORD
+        # zeros where records were declared are lost records, unless the declared end was nonsense
+        broken = walk.broken | (walk.zeros & ~outside)
+        state[broken] |= bf.BAD_RECORD
         first_clock, last_clock = _clocks(records, self._ordinal, len(places))
         chunk = Chunk(
             data,
@@ -183,7 +185,7 @@ class _Reader:
             ),
             records,
         )
-        self._account(chunk, walk.end - first, np.where(walk.broken, stop - walk.end, 0), walk.end - start)
+        self._account(chunk, walk.end - first, np.where(broken, stop - walk.end, 0), walk.end - start)
         self._report_rows(chunk, damaged_rows)
         self._ordinal += len(places)
         return chunk
@@ -254,7 +256,7 @@ class _Reader:
             i = owner - chunk.first_buffer
             at = int(b.file_offset[i]) + (0 if b.compressed[i] else int(r.buffer_offset[row]))
             self._ledger.report(
-                owner, at, 0, "a record's optional header parts do not fit into it; no user data is read"
+                owner, at, 0, "a record is too short for its optional header parts; no user data is read"
             )
 
 

@@ -98,7 +98,7 @@ class Clock:
             if ticks < _SANE_FREQUENCY // 1_000_000:
                 whole += rest * _NS // ticks
             else:  # three digits at a time
-                part = np.int64(0)
+                part = np.zeros_like(whole)
                 for _ in range(3):
                     digit, rest = np.divmod(rest * 1000, ticks)
                     part = part * 1000 + digit

@@ -51,24 +51,28 @@ def peek(file: BinaryIO, name: str, length: int = 8) -> bytes:
 def _spool(reader: IO[bytes], name: str, packed: int | None) -> BinaryIO:
     """Copy a stream to a temporary file; ``packed`` bounds what may come out of an archive."""
     limit = None if packed is None else max(FREE_BYTES, MAX_RATIO * packed)
-    target = cast("BinaryIO", tempfile.TemporaryFile(prefix="wsktrace-"))  # noqa: SIM115 -- handed on, closed by its Source
+    target = cast("BinaryIO", tempfile.TemporaryFile(prefix="wsktrace-"))  # noqa: SIM115 -- its Source closes it
     done = 0
     try:
         while block := reader.read(_BLOCK):
-            if not isinstance(block, bytes):
-                raise InputError(f"{name}: not a binary file object; open it in binary mode (open(path, 'rb'))")
             done += len(block)
-            if limit is not None and done > limit:
-                raise InputError(
-                    f"{name}: unpacks to more than {limit:,} bytes, {MAX_RATIO} times its packed size, which looks like a"
-                    " decompression bomb; if it is not, unpack it yourself and name the .etl"
-                )
+            _check_block(block, name, None if limit is None else limit - done)
             target.write(block)
         target.seek(0)
     except BaseException:
         target.close()
         raise
     return target
+
+
+def _check_block(block: object, name: str, left: int | None) -> None:
+    if not isinstance(block, bytes):
+        raise InputError(f"{name}: not a binary file object; open it in binary mode (open(path, 'rb'))")
+    if left is not None and left < 0:
+        raise InputError(
+            f"{name}: unpacks to more than {FREE_BYTES >> 20} MiB and more than {MAX_RATIO} times its size, which"
+            " looks like a decompression bomb; if it is not, unpack it yourself and name the .etl"
+        )
 
 
 def _archive_error(name: str, error: Exception) -> InputError:
@@ -120,12 +124,11 @@ def _choose(infos: list[zipfile.ZipInfo], name: str, member: str | None) -> zipf
     files = [info for info in infos if not info.is_dir()]
     if member is not None:
         wanted = member.replace("\\", "/").strip("/")
-        for same in (
-            lambda n: n == wanted,
-            lambda n: n.casefold() == wanted.casefold(),
-            lambda n: n.rsplit("/", 1)[-1].casefold() == wanted.casefold(),
-        ):
-            found = [info for info in files if same(info.filename)]
+        folded = wanted.casefold()
+        exact = [info for info in files if info.filename == wanted]
+        alike = [info for info in files if info.filename.casefold() == folded]
+        inner = [info for info in files if info.filename.casefold().endswith("/" + folded)]
+        for found in (exact, alike, inner):
             if len(found) == 1:
                 return found[0]
             if found:
@@ -141,7 +144,7 @@ def _choose(infos: list[zipfile.ZipInfo], name: str, member: str | None) -> zipf
         raise NotAnEtlFile(f"{name}: a .zip without an .etl in it (it holds {held}); name the trace or its archive")
     names = [info.filename for info in traces]
     raise InputError(
-        f"{name}: holds {len(traces)} traces ({_list(names)}); name one as {name}!{names[0]} or by member="
+        f"{name}: holds {len(traces)} traces ({_list(names)}); name one of them, as in {name}!{names[0]} or by member="
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from wsktrace.errors import InputError, NotAnEtlFile
 from wsktrace.etl.accounting import Ledger, Problem, Survey
@@ -92,7 +92,7 @@ class TraceFile:
         """Close the file (a caller's own file object stays open)."""
         self._source.close()
 
-    def __enter__(self) -> TraceFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

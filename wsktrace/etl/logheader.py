@@ -19,6 +19,24 @@ _BUFFER_HEADER = 0x48
 _RECORD_HEADER = 0x20
 # BufferSize, 4 version bytes, ProviderVersion, NumberOfProcessors, EndTime, TimerResolution, MaximumFileSize,
 # LogFileMode, BuffersWritten, StartBuffers, PointerSize, EventsLost, CpuSpeedInMHz
+_HEAD_NAMES = (
+    "buffer_size",
+    "major_version",
+    "minor_version",
+    "sub_version",
+    "sub_minor_version",
+    "provider_version",
+    "number_of_processors",
+    "end_time",
+    "timer_resolution",
+    "maximum_file_size",
+    "log_file_mode",
+    "buffers_written",
+    "start_buffers",
+    "pointer_size",
+    "events_lost",
+    "cpu_speed_in_mhz",
+)
 _HEAD = struct.Struct("<I4BIIqIIIIIIII")
 _ZONE = struct.Struct("<i64s16si64s16si")  # TIME_ZONE_INFORMATION
 _TAIL = struct.Struct("<qqqII")  # BootTime, PerfFreq, StartTime, ReservedFlags, BuffersLost
@@ -121,7 +139,7 @@ def read_log_header(block: bytes) -> LogHeader | None:
     if not damaged and not _FIRST_YEAR < start_time < _LAST_YEAR:
         damaged = "the log header's StartTime is not a date"
     return LogHeader(
-        *head,
+        **dict(zip(_HEAD_NAMES, head, strict=True)),
         time_zone_bias=zone[0],
         time_zone_standard_name=_text(zone[1]),
         time_zone_daylight_name=_text(zone[4]),

@@ -78,7 +78,8 @@ def _tables() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], 
 KIND_OF_MARKER: NDArray[np.uint8]
 #: fixed part of the header by ``Kind``; a record that is shorter is none
 MIN_SIZE: NDArray[np.uint8]
-# _SIZE_AT: upper half of the marker → half words from the record's start to its Size; _STEP: Size → half words to the next
+# _SIZE_AT: upper half of the marker → half words from the record's start to its Size
+# _STEP: Size → half words to the next record
 KIND_OF_MARKER, _SIZE_AT, _STEP, MIN_SIZE = _tables()
 _SIZE_AT_LIST = [None if at == _FAR else int(at) for at in _SIZE_AT]
 _STEP_LIST = [int(step) or None for step in _STEP]
@@ -131,7 +132,7 @@ def chase(
         try:
             while place < end:
                 marks[place >> 2] = 1
-                place += step[view[place + size_at[view[place + 1]]]]  # type: ignore[operator]
+                place += step[view[place + size_at[view[place + 1]]]]
         except TypeError:  # None: no marker that is known, or a Size of zero
             continue
 
@@ -142,7 +143,8 @@ class Walk:
 
     ``slot``: position of each record in 8-byte words; ``size`` and ``kind`` of the same length.
     ``count``: records per buffer. ``end``: byte position after each buffer's last record (with its padding).
-    ``broken``: the buffer's walk stopped at something that is no record and no end marker.
+    ``broken``: the buffer's walk stopped at something that is no record and no end marker; ``zeros``: at zeros, which
+    end a buffer too, but stand for lost records where more was declared.
     """
 
     slot: NDArray[np.int64]
@@ -151,6 +153,7 @@ class Walk:
     count: NDArray[np.int64]
     end: NDArray[np.int64]
     broken: NDArray[np.bool_]
+    zeros: NDArray[np.bool_]
 
 
 def find_records(
@@ -184,14 +187,15 @@ def find_records(
     full = np.flatnonzero(bounds[1:] > bounds[:-1])
     wrong[tail[full]] |= (slot[tail[full]] << 3) + size[tail[full]] > stop[full]
     count = np.diff(bounds)
-    broken = np.zeros(first.size, np.bool_)
+    broken, zeros = np.zeros(first.size, np.bool_), np.zeros(first.size, np.bool_)
     bad = np.flatnonzero(wrong)
     if bad.size:
         owner = np.searchsorted(bounds, bad, side="right") - 1
         owner, place = np.unique(owner, return_index=True)
         bad = bad[place]
-        word = word[bad]
-        broken[owner] = ~(((word & np.uint64(0xFFFFFFFF)) == np.uint64(0xFFFFFFFF)) | (word == 0))
+        marker32 = word[bad] & np.uint64(0xFFFFFFFF)
+        zeros[owner] = word[bad] == 0
+        broken[owner] = (marker32 != np.uint64(0xFFFFFFFF)) & (word[bad] != 0)
         keep = np.ones(slot.size, np.bool_)
         for begin, end in zip(bad.tolist(), bounds[owner + 1].tolist(), strict=True):
             keep[begin:end] = False
@@ -201,4 +205,4 @@ def find_records(
     some = np.flatnonzero(count)
     final = np.cumsum(count)[some] - 1
     end[some] = np.minimum((slot[final] << 3) + ((size[final] + 7) & ~7), stop[some])
-    return Walk(slot, size, kind, count, end, broken)
+    return Walk(slot, size, kind, count, end, broken, zeros)

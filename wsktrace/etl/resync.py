@@ -90,4 +90,4 @@ class Finder:
             return False
         (size,) = struct.unpack_from("<I", raw)
         flags, kind = struct.unpack_from("<HH", raw, 0x34)
-        return _HEADER <= size <= MAX_BUFFER and kind < 8 and flags < 0x100
+        return bool(_HEADER <= size <= MAX_BUFFER and kind < 8 and flags < 0x100)

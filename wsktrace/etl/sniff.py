@@ -9,7 +9,7 @@ from wsktrace.etl.types import Kind
 
 __all__ = ["GZIP", "HEADER_BYTES", "ZIP", "describe", "looks_like_etl"]
 
-GZIP, ZIP = b"\x1f\x8b", b"PK"
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 #: bytes that hold the first buffer's header and its log header record, 64-bit form, without its strings
 HEADER_BYTES = 0x48 + 0x20 + 0x118

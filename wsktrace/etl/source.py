@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from wsktrace.errors import InputError, NotAnEtlFile
 from wsktrace.etl import containers
@@ -54,7 +54,7 @@ class Source:
                 done += got
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{self.name}: cannot be read at byte {offset + done} ({error}); copy the file to a local disk and try again"
+                f"{self.name}: cannot be read at byte {offset + done} ({error}); copy it to a local disk and try again"
             ) from error
         return done
 
@@ -78,7 +78,7 @@ class Source:
         if self._owned:
             self._file.close()
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -116,6 +116,18 @@ def _open_path(path: Path) -> tuple[BinaryIO, str, str | None]:
         raise InputError(f"{path}: cannot be opened ({error})") from error
 
 
+def _inner(file: BinaryIO, name: str, member: str | None) -> tuple[BinaryIO, str]:
+    """Return the .etl inside an archive, unpacked, and its name; or the file itself where it is no archive."""
+    head = containers.peek(file, name)
+    if head.startswith(ZIP):
+        return containers.open_zip_member(file, name, member)
+    if head.startswith(GZIP):
+        return containers.open_gzip(file, name), name
+    if member:
+        raise InputError(f"{name}: not a .zip, so it has no member {member!r}; name the file alone")
+    return file, name
+
+
 def open_source(source: str | os.PathLike[str] | BinaryIO, *, member: str | None = None) -> Source:
     """Open the .etl that ``source`` is or holds.
 
@@ -140,19 +152,13 @@ def open_source(source: str | os.PathLike[str] | BinaryIO, *, member: str | None
     try:
         if not containers.seekable(file):
             file, owned = containers.spool_stream(file, name, owned=owned), True
-        head = containers.peek(file, name)
-        if head.startswith(ZIP) and not head.startswith(b"PK\x05\x06"):
-            inner, name = containers.open_zip_member(file, name, member)
-        elif head.startswith(GZIP):
-            inner = containers.open_gzip(file, name)
-        else:
-            if member:
-                raise InputError(f"{name}: not a .zip, so it has no member {member!r}; name the file alone")
-            return Source(file, name, owned=owned)
+        inner, name = _inner(file, name, member)
     except BaseException:
         if owned:
             file.close()
         raise
+    if inner is file:
+        return Source(file, name, owned=owned)
     if owned:
         file.close()
     return Source(inner, name, owned=True)

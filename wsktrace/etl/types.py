@@ -106,6 +106,7 @@ class Buffers:
     disk_size: NDArray[np.int64]
     #: bytes of header plus records after decompression (the header's Offset, clipped to what is there)
     used: NDArray[np.int64]
+    #: processor that wrote it; 0xFFFF where the header that says so cannot be believed
     cpu: NDArray[np.uint16]
     flags: NDArray[np.uint16]
     type: NDArray[np.uint16]
@@ -196,5 +197,5 @@ def concat_buffers(parts: Iterator[Buffers] | list[Buffers]) -> Buffers:
         return Buffers(
             *(np.zeros(0, d) for d in ("i8", "i8", "i8", "u2", "u2", "u2", "i8", "i8", "?", "u1", "i8", "i8", "i8"))
         )
-    names = Buffers.__slots__  # type: ignore[attr-defined]
+    names = Buffers.__slots__
     return Buffers(*(np.concatenate([getattr(p, n) for p in chosen]) for n in names))
