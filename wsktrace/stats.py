@@ -77,6 +77,8 @@ class Histogram:
         if not self.count:
             return None
         rank = min(max(int(np.ceil(fraction * self.count - 1e-9)), 1), self.count)
+        if rank == self.count:
+            return self.max_ns
         at = int(np.searchsorted(np.cumsum(self.counts), rank))
         low, high = bin_edges(self.bins[at])
         return int(np.clip((int(low) + int(high)) // 2, self.min_ns, self.max_ns))
@@ -103,7 +105,7 @@ def latency_columns(irps: pa.Table, *, pooled: bool = False) -> dict[str, list[o
 
     held: Any = irps.column("op").combine_chunks()
     op = held if isinstance(held, pa.DictionaryArray) else held.dictionary_encode()
-    names: list[str] = op.dictionary.to_pylist()
+    names = [str(name) for name in op.dictionary.to_pylist()]
     code = np.asarray(op.indices.to_numpy(zero_copy_only=False), np.int64)
     if pooled:
         names, code = ["all"], np.zeros_like(code)

@@ -52,7 +52,7 @@ class Stored:
             raise FormatError(
                 f"{path} has other columns than the table {name}: {', '.join(odd[:5])}; export the trace again"
             )
-        return found
+        return found.replace_schema_metadata(None)
 
 
 def check_target(directory: Path, *, force: bool = False) -> None:

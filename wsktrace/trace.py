@@ -50,7 +50,7 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
     """Open an ETL trace; it is read when its first table is asked for.
 
     Args:
-        source: a path to an .etl, .etl.gz or .zip, or a binary file object that can seek.
+        source: a path to an .etl, .etl.gz or .zip, or a file object opened in binary mode.
         member: which file of a .zip, where it holds several.
         profile: how the driver's events map to operations; ``native`` is the provider of ``wsktrace.h``.
         select: ids of the rules to judge by (``SD-LEAK`` or ``WSK-SD-LEAK``); all where None.
@@ -121,11 +121,9 @@ class Trace:
         return self._arrow[name]
 
     def frame(self, name: str) -> pd.DataFrame:
-        """Return a table of schema.py as a pandas data frame with Arrow-backed types."""
+        """Return a table of schema.py as a pandas data frame with Arrow-backed types; words are strings in it."""
         if name not in self._frames:
-            import pandas as pd
-
-            self._frames[name] = self.arrow(name).to_pandas(types_mapper=pd.ArrowDtype)
+            self._frames[name] = _to_pandas(self.arrow(name))
         return self._frames[name]
 
     @property
@@ -247,6 +245,17 @@ class Trace:
         return trace_card(self.summary, self.arrow)
 
 
+def _to_pandas(held: pa.Table) -> pd.DataFrame:
+    """Return an Arrow table as a data frame; dictionaries become strings, which pandas can sort and match."""
+    import pandas as pd
+    import pyarrow as pa
+
+    for at, field in enumerate(held.schema):
+        if pa.types.is_dictionary(field.type):
+            held = held.set_column(at, field.name, held.column(at).cast(pa.string()))
+    return held.to_pandas(types_mapper=pd.ArrowDtype)
+
+
 class Plots:
     """Pictures of a trace; each method returns matplotlib axes."""
 
@@ -274,9 +283,7 @@ class Finding:
     @property
     def evidence(self) -> pd.DataFrame:
         """The operations that show it, in order."""
-        import pandas as pd
-
-        return self._evidence().to_pandas(types_mapper=pd.ArrowDtype)
+        return _to_pandas(self._evidence())
 
     def _evidence(self) -> pa.Table:
         from wsktrace.arrow import matching

@@ -25,7 +25,7 @@ _CARD = (
     "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:10px 14px;max-width:60em;"
     "font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"
 )
-_CELL = "padding:1px 14px 1px 0;text-align:left;vertical-align:top;border:0"
+_CELL = "padding:1px 14px 1px 0;text-align:left;vertical-align:top;border:0;color:inherit;font-size:13px"
 _MONO = "font-family:ui-monospace,Consolas,monospace"
 
 
@@ -113,10 +113,10 @@ def _rules(title: str, groups: dict[str, list[dict[str, Any]]], *, nothing: str)
     for rule, found in list(groups.items())[:MOST_ROWS]:
         suspect = found[0]["verdict"] != "fail"
         severity = min((f["severity"] for f in found), key=SEVERITIES.index)
-        lines.append(
-            f"<tr>{_cell(_badge('suspect' if suspect else severity, _COLOURS['suspect' if suspect else severity]))}"
-            f"{_cell(f'<b>{_text(rule)}</b>')}{_cell(f'{len(found):,}×')}{_cell(_text(found[0]['message']))}</tr>"
-        )
+        badge = "suspect" if suspect else severity
+        cells = (_badge(badge, _COLOURS[badge]), f"<b>{_text(rule)}</b>", f"{len(found):,}×")
+        line = "".join(_cell(cell, fixed=True) for cell in cells) + _cell(_text(found[0]["message"]))
+        lines.append(f"<tr>{line}</tr>")
     total = sum(map(len, groups.values()))
     return (
         f"<div><b>{_text(title)}: {total:,}</b></div>{_grid(''.join(lines))}{_more(len(groups) - MOST_ROWS, 'rules')}"
@@ -132,11 +132,13 @@ def _card(*parts: str) -> str:
 
 
 def _grid(lines: str) -> str:
-    return f'<table style="border-collapse:collapse;margin:2px 0 6px 0;border:0">{lines}</table>'
+    style = "border-collapse:collapse;margin:2px 0 6px 0;border:0;color:inherit;font:inherit"
+    return f'<table style="{style}">{lines}</table>'
 
 
-def _cell(html: str, *, mono: bool = False) -> str:
-    return f'<td style="{_CELL}{";" + _MONO if mono else ""}">{html}</td>'
+def _cell(html: str, *, mono: bool = False, fixed: bool = False) -> str:
+    style = _CELL + (f";{_MONO}" if mono else "") + (";white-space:nowrap" if fixed or mono else "")
+    return f'<td style="{style}">{html}</td>'
 
 
 def _badge(text: str, colour: str) -> str:

@@ -113,14 +113,14 @@ def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
     page.add(page.paint(f"  {'for':>12}  {'call':<18} {'IRP':<18} {'socket':<18} {'issued at':<15}  by", "faint"))
     for row in rows(opened.slice(0, MOST_PENDING)):
         age = "-" if facts.end_ns is None else duration_text(max(facts.end_ns - row["issue_time"], 0))
-        doubts = [] if row["own"] else ["perhaps not the driver's own IRP: its completion may go unseen"]
-        if row["doubt"]:
-            doubts.append(f"{row['doubt']}: {REASONS.get(row['doubt'], 'doubtful')}")
         page.add(
             f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18} "
             f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}",
-            page.paint(f"  ({'; '.join(doubts)})", "faint") if doubts else "",
         )
+        if not row["own"]:
+            page.add(page.paint(f"{'':>14}  perhaps not the driver's own IRP: its completion may go unseen", "faint"))
+        if row["doubt"]:
+            page.add(page.paint(f"{'':>14}  {row['doubt']}: {REASONS.get(row['doubt'], 'doubtful')}", "faint"))
     if opened.num_rows > MOST_PENDING:
         page.add(f"  … and {opened.num_rows - MOST_PENDING:,} more")
 
