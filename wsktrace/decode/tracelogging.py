@@ -2,8 +2,9 @@
 
 Records of one event carry the same extended data items byte for byte, apart from such as an activity id or a stack.
 So a record is not parsed: a hash of a few words of its items proposes a ``_Pattern``, all records of one proposal are
-compared with it word for word, and only what no pattern fits is read and parsed. The answer is exact: two records get
-one id if and only if provider, EVENT_SCHEMA_TL and PROV_TRAITS are the same bytes.
+compared with it word for word, and only what no pattern fits is read and parsed. There are two hashes: a quick one of
+words at fixed places, and one that walks the items to the schema and so does not mind what stands before it. The
+answer is exact: two records get one id if and only if provider, EVENT_SCHEMA_TL and PROV_TRAITS are the same bytes.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ class SchemaBook:
     _ids: dict[tuple[int, bytes, bytes], int] = field(default_factory=dict, repr=False)
     _patterns: list[_Pattern] = field(default_factory=list, repr=False)
     _chains: dict[int, list[int]] = field(default_factory=dict, repr=False)
-    _table: NDArray[np.int32] = field(default_factory=lambda: np.full(1 << _TABLE_BITS, -1, np.int32), repr=False)
-    _table_hash: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(1 << _TABLE_BITS, np.uint64), repr=False)
+    _quick: _Table = field(default_factory=lambda: _Table(), repr=False)
+    _exact: _Table = field(default_factory=lambda: _Table(), repr=False)
     _held: int = 0
     _fields: int = 0
 
@@ -105,31 +106,39 @@ class SchemaBook:
         out = np.full(len(chunk.records), -1, np.int32)
         rows = np.flatnonzero(chunk.records.ext)
         view = _View(chunk, rows)
-        slots = np.full(len(rows), -1, np.int32)
-        hashes = np.zeros(len(rows), np.uint64)
-        has_schema = np.zeros(len(rows), np.bool_)
-        for low in range(0, len(rows), _BLOCK):
-            part = slice(low, low + _BLOCK)
-            place = view.find(part)
-            has_schema[part] = place >= 0
-            hashes[part] = view.hash(part, place)
-            bucket = (hashes[part] >> np.uint64(64 - _TABLE_BITS)).astype(np.int64)
-            fits = (self._table_hash[bucket] == hashes[part]) & (place >= 0)
-            slots[part] = np.where(fits, self._table[bucket], -1)
         ids = np.full(len(rows), -1, np.int32)
-        for slot, members in _groups(slots):
-            same = view.matches(self._patterns[slot], members)
-            ids[members if same is None else members[same]] = self._patterns[slot].schema
-        self._learn(view, ids, np.flatnonzero(has_schema & (ids < 0)), hashes)
-        self._name_providers(view, np.flatnonzero(~has_schema))
+        slots = np.empty(len(rows), np.int32)
+        for part in _parts(len(rows)):
+            slots[part] = self._quick.find(view.quick_hash(part))
+        self._settle(view, ids, slots)
+        left = np.flatnonzero(ids < 0)
+        if len(left):
+            places = np.concatenate([view.find(left[part]) for part in _parts(len(left))])
+            self._name_providers(view, left[places < 0])
+            left, places = left[places >= 0], places[places >= 0]
+            hashes = np.empty(len(left), np.uint64)
+            slots = np.full(len(rows), -1, np.int32)
+            for part in _parts(len(left)):
+                hashes[part] = view.hash(left[part], places[part])
+            slots[left] = self._exact.find(hashes)
+            self._settle(view, ids, slots)
+            new = ids[left] < 0
+            self._learn(view, ids, left[new], hashes[new])
         out[rows] = ids
         return out
+
+    def _settle(self, view: _View, ids: NDArray[np.int32], slots: NDArray[np.int32]) -> None:
+        """Compare records with the patterns proposed for them, and give ids where they are the same."""
+        for slot, members in _groups(slots):
+            pattern = self._patterns[slot]
+            same = view.matches(pattern, members)
+            ids[members if same is None else members[same]] = pattern.schema
 
     def _learn(self, view: _View, ids: NDArray[np.int32], left: NDArray[np.int64], hashes: NDArray[np.uint64]) -> None:
         """Give ids to records whose pattern is new, or shares its hash's table entry with another."""
         if not len(left):
             return
-        values, group = np.unique(hashes[left], return_inverse=True)
+        values, group = np.unique(hashes, return_inverse=True)
         order = left[np.argsort(group, kind="stable")]
         ends = np.cumsum(np.bincount(group, minlength=len(values)))
         for value, low, high in zip(values.tolist(), [0, *ends[:-1].tolist()], ends.tolist(), strict=True):
@@ -161,10 +170,9 @@ class SchemaBook:
         number = self._id_of(view.provider(row), schema, traits)
         self._patterns.append(_Pattern(int(view.key[row]), words, mask, volatile, number))
         self._held += 2 * words.nbytes
-        bucket = value >> (64 - _TABLE_BITS)
-        if self._table[bucket] < 0:
-            self._table[bucket] = slot
-            self._table_hash[bucket] = value
+        self._exact.add(value, slot)
+        if not volatile:
+            self._quick.add(int(view.quick_hash(np.array([row]))[0]), slot)
         return slot
 
     def _id_of(self, provider: int, schema: bytes, traits: bytes) -> int:
@@ -198,6 +206,29 @@ class SchemaBook:
                     self.provider_names[provider] = name
 
 
+class _Table:
+    """Hashes → slots, one entry per bucket; the first one to come keeps it."""
+
+    def __init__(self) -> None:
+        self.slots = np.full(1 << _TABLE_BITS, -1, np.int32)
+        self.hashes = np.zeros(1 << _TABLE_BITS, np.uint64)
+
+    def add(self, value: int, slot: int) -> None:
+        bucket = value >> (64 - _TABLE_BITS)
+        if self.slots[bucket] < 0:
+            self.slots[bucket] = slot
+            self.hashes[bucket] = value
+
+    def find(self, values: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return the slot of each hash, -1 where it has none."""
+        bucket = (values >> np.uint64(64 - _TABLE_BITS)).astype(np.int64)
+        return np.where(self.hashes.take(bucket) == values, self.slots.take(bucket), np.int32(-1))
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(low, min(low + _BLOCK, count)) for low in range(0, max(count, 1), _BLOCK)]
+
+
 def _groups(slots: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
     """Return, for each slot that occurs, its rows."""
     chosen = np.flatnonzero(slots >= 0)
@@ -216,7 +247,7 @@ class _View:
     def __init__(self, chunk: Chunk, rows: NDArray[np.int64]) -> None:
         records = chunk.records
         self.data = chunk.data
-        self.all_words = chunk.words()
+        self.all_words: NDArray[np.uint64] = chunk.words()
         self.start = records.ext[rows]
         self.codes = records.guid[rows]
         size = np.maximum(records.payload[rows] - self.start, 0) & ~np.int64(7)
@@ -224,38 +255,40 @@ class _View:
         #: provider and size of the extended data in one number
         self.key = (self.codes.astype(np.int64) << 32) | size
 
-    def find(self, part: slice) -> NDArray[np.int64]:
+    def quick_hash(self, rows: NDArray[np.int64] | slice) -> NDArray[np.uint64]:
+        """Mix key and some words at fixed places: the middle, the end, and where names stand after short traits."""
+        first = self.start[rows] >> 3
+        last = np.maximum((self.stop[rows] >> 3) - first, 1) - 1
+        value: NDArray[np.uint64] = self.key[rows].view(np.uint64) * _MIX
+        for index in (np.minimum(last, 4), np.minimum(last, 5), last >> 1, last):
+            value = ((value ^ (value >> _SHIFT)) + self.all_words.take(first + index)) * _MIX
+        return value ^ (value >> _SHIFT)
+
+    def find(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place of the first EVENT_SCHEMA_TL item of each record, -1 where there is none."""
-        place, stop = self.start[part].copy(), self.stop[part]
+        place, stop = self.start[rows], self.stop[rows]
         found = np.full(len(place), -1, np.int64)
         active = np.arange(len(place))
         for _ in range(_MAX_ITEMS):
             inside = place + 8 <= stop
-            if not inside.all():
-                active, place, stop = active[inside], place[inside], stop[inside]
+            active, place, stop = active[inside], place[inside], stop[inside]
             if not len(active):
                 break
             head = self.all_words.take(place >> 3)
             size = (head & np.uint64(0xFFFF)).astype(np.int64)
             hit = (head & np.uint64(0xFFFF0000)) == np.uint64(EVENT_SCHEMA_TL << 16)
-            if hit.all():
-                found[active] = place
-                break
-            going = ~hit & ((head & np.uint64(1 << 32)) != 0) & (size >= 8) & ((size & 7) == 0)
-            if going.all():
-                place = place + size
-                continue
             found[active[hit]] = place[hit]
+            going = ~hit & ((head & np.uint64(1 << 32)) != 0) & (size >= 8) & ((size & 7) == 0)
             active, place, stop = active[going], (place + size)[going], stop[going]
         return found
 
-    def hash(self, part: slice, place: NDArray[np.int64]) -> NDArray[np.uint64]:
+    def hash(self, rows: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Mix key, item header and a few words of the schema; only whole words of it, padding may hold anything."""
-        at = np.maximum(place, 0) >> 3
+        at = place >> 3
         head = self.all_words.take(at)
-        whole = np.minimum((head >> np.uint64(51)).astype(np.int64), (self.stop[part] >> 3) - at - 1)
+        whole = np.minimum((head >> np.uint64(51)).astype(np.int64), (self.stop[rows] >> 3) - at - 1)
         last = np.maximum(whole, 0)
-        value = (self.key[part].view(np.uint64) ^ (head << np.uint64(7))) * _MIX
+        value: NDArray[np.uint64] = (self.key[rows].view(np.uint64) ^ (head << np.uint64(7))) * _MIX
         for index in (1, 2, (last >> 1) + 1, last):
             word = self.all_words.take(at + np.minimum(index, last))
             value = ((value ^ (value >> _SHIFT)) + word) * _MIX
