@@ -1,0 +1,144 @@
+"""What the file itself says about its completeness, in time.
+
+Source: wsk-contract 1.5 item 0 (the table of edges) and 2; etl-and-wpp-format 1.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsktrace.etl.types import Buffers, concat_buffers
+from wsktrace.model.doubt import END, LOST
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FOREVER", "NEVER", "FileFacts"]
+
+NEVER = -(1 << 62)
+FOREVER = 1 << 62
+
+_MODE_CIRCULAR = 0x2
+_MODE_NEWFILE = 0x8
+_MODE_BUFFERING = 0x400
+_STATE_HEADER = 1
+_TYPE_HEADER = 4
+#: More flaws than this are not placed one by one: nothing that needs absence is evidence then.
+_MANY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Facts of the container that decide what its silence is worth. Times are ns UTC.
+
+    ``first`` and ``last`` are the times of each buffer's first and last record, ``flush`` its flush time;
+    buffers without records have ``NEVER`` there. ``cut``: the file ends before its session did.
+    """
+
+    start_ns: int
+    end_ns: int | None
+    events_lost: int = 0
+    buffers_lost: int = 0
+    mode: int = 0
+    cpus: int = 1
+    cut: bool = False
+    full: bool = False
+    lost_ranges: int = 0
+    buffers: Buffers = field(default_factory=lambda: concat_buffers([]))
+    first: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    last: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    flush: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def _data(self) -> NDArray[np.int64]:
+        """Return the buffers that hold data: not the header buffer, not one whose header is nonsense."""
+        b = self.buffers
+        return np.flatnonzero((b.type != _TYPE_HEADER) & ((b.state & _STATE_HEADER) == 0))
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether older buffers were overwritten or belong to an earlier file."""
+        if self.mode & _MODE_BUFFERING:
+            return True
+        data = self._data()
+        if not self.mode & (_MODE_CIRCULAR | _MODE_NEWFILE) or not len(data):
+            return False
+        return bool(self.buffers.sequence[data].min() > 1)
+
+    def incomplete_before(self) -> int | None:
+        """Return the time before which events may have been overwritten, None where nothing was."""
+        if not self.wrapped:
+            return None
+        data = self._data()
+        flush = self.flush[data]
+        if not len(flush) or flush.min() < self.start_ns:
+            return FOREVER
+        return int(flush.min())
+
+    def gaps(self) -> tuple[list[tuple[int, int]], int, int]:
+        """Return the intervals in which events may be missing, until when the rest is complete, and why not longer."""
+        if self.events_lost or self.buffers_lost or self.lost_ranges:
+            return [(NEVER, FOREVER)], NEVER, LOST
+        gaps = self._damaged() + self._holes()
+        end = self._end()
+        reason = END
+        for start, stop in gaps:
+            if stop >= end:
+                end, reason = min(end, start), LOST
+        return gaps, end, reason
+
+    def _end(self) -> int:
+        known = self.last[self.last > NEVER]
+        latest = int(known.max()) if len(known) else self.start_ns
+        if self.end_ns is not None and not self.cut and not self.full:
+            return max(self.end_ns, latest)
+        data = self._data()
+        data = data[self.last[data] > NEVER]
+        seen = np.unique(self.buffers.cpu[data])
+        if not len(data) or len(seen) < self.cpus:
+            return self.start_ns
+        return min(int(self.last[data][self.buffers.cpu[data] == cpu].max()) for cpu in seen.tolist())
+
+    def _damaged(self) -> list[tuple[int, int]]:
+        """Damaged buffers: on that CPU, from the previous buffer's last record to the next buffer's first."""
+        gaps = []
+        b = self.buffers
+        flawed = np.flatnonzero(b.state != 0)
+        if len(flawed) > _MANY:
+            return [(NEVER, FOREVER)]
+        for i in flawed.tolist():
+            if b.state[i] & _STATE_HEADER:
+                gaps.append((NEVER, FOREVER))
+                continue
+            if b.type[i] == _TYPE_HEADER:
+                continue
+            mates = np.flatnonzero((b.cpu == b.cpu[i]) & (b.type != _TYPE_HEADER) & (self.last > NEVER))
+            before = mates[b.sequence[mates] < b.sequence[i]]
+            after = mates[b.sequence[mates] > b.sequence[i]]
+            own = int(self.last[i])
+            start = own if own > NEVER else (int(self.last[before].max()) if len(before) else NEVER)
+            gaps.append((start, int(self.first[after].min()) if len(after) else FOREVER))
+        return gaps
+
+    def _holes(self) -> list[tuple[int, int]]:
+        """Holes in the session-wide sequence: from the first records of the neighbours to any CPU's next buffer."""
+        data = self._data()
+        if len(data) < 2:
+            return []
+        by = data[np.argsort(self.buffers.sequence[data], kind="stable")]
+        sequence = self.buffers.sequence[by]
+        gaps = []
+        holes = np.flatnonzero(np.diff(sequence) > 1)
+        if len(holes) > _MANY or self.cpus > _MANY:
+            return [(NEVER, FOREVER)]
+        for k in holes.tolist():
+            before, after = by[k], by[k + 1 :]
+            start = min((int(t) for t in (self.first[before], self.first[after[0]]) if t > NEVER), default=NEVER)
+            stop = FOREVER
+            nexts = [after[self.buffers.cpu[after] == cpu] for cpu in range(self.cpus)]
+            if all(len(found) and self.first[found[0]] > NEVER for found in nexts):
+                stop = max(int(self.first[found[0]]) for found in nexts)
+            gaps.append((start, stop))
+        return gaps

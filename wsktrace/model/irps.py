@@ -1,0 +1,237 @@
+"""Uses of IRPs: every call that was given one, with its return and its completion.
+
+★ Identity is (address, use). Source: wsk-contract 1.3, 1.4, 1.5 items 4, 9, 10; shapes "Identity".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsktrace.model.doubt import ALIAS, CAP, ORDER
+from wsktrace.model.lanes import Lane
+from wsktrace.wsk.operations import CODES, DATA, IRP, OPS, SOCKET, Phase
+from wsktrace.wsk.ops import KNOWN_IRP, KNOWN_STATUS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsktrace.model.world import World
+
+__all__ = ["PENDING", "Submissions", "submissions"]
+
+PENDING = 0x103
+#: Operations that are calls into WSK (they can be given an IRP); IrpWait is not one.
+CALLS = np.array([op.level in ("client", "socket") for op in OPS])
+
+
+@dataclass(slots=True)
+class Submissions:
+    """One row per use of an IRP, in the order of the calls. Rows are rows of the world, -1 where there is none.
+
+    ``ret_doubt`` is the doubt about the return (or its absence), ``link_doubt`` about the completion being this
+    use's own, ``open_before`` whether the previous use of the address was still open. ``own``: certainly the
+    driver's own IRP with a completion routine that always runs, so that a missing completion means something.
+    """
+
+    enter: NDArray[np.int64]
+    op: NDArray[np.uint8]
+    irp: NDArray[np.uint64]
+    ret: NDArray[np.int64]
+    complete: NDArray[np.int64]
+    next_enter: NDArray[np.int64]
+    previous: NDArray[np.int64]
+    second: NDArray[np.int64]
+    reset: NDArray[np.int64]
+    own: NDArray[np.bool_]
+    open_before: NDArray[np.bool_]
+    ret_status: NDArray[np.uint32]
+    ret_known: NDArray[np.bool_]
+    status: NDArray[np.uint32]
+    status_known: NDArray[np.bool_]
+    information: NDArray[np.uint64]
+    information_known: NDArray[np.bool_]
+    ret_doubt: NDArray[np.uint8]
+    link_doubt: NDArray[np.uint8]
+    absent_doubt: NDArray[np.uint8]
+    second_doubt: NDArray[np.uint8]
+    #: completions that belong to no call in the trace
+    orphans: NDArray[np.int64]
+    #: row of the world → use of an IRP (calls, their returns and completions), -1 elsewhere
+    of_row: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.enter)
+
+    def ret_is(self, kind: str) -> NDArray[np.bool_]:
+        """Return where the call is known to have returned ``pending``, ``success`` or ``error``."""
+        if kind == "pending":
+            return self.ret_known & (self.ret_status == PENDING)
+        if kind == "success":
+            return self.ret_known & (self.ret_status == 0)
+        return self.ret_known & (self.ret_status >= 0x80000000)
+
+    def succeeded(self) -> NDArray[np.bool_]:
+        """Return where the completion is known to be a success (NT_SUCCESS and not PENDING)."""
+        return self.status_known & (self.status < 0x80000000) & (self.status != PENDING)
+
+    def failed(self) -> NDArray[np.bool_]:
+        """Return where the completion is known to be an error."""
+        return self.status_known & (self.status >= 0x80000000)
+
+
+def submissions(world: World) -> Submissions:
+    """Rebuild the uses of IRPs of one load."""
+    ops = world.ops
+    n = len(ops)
+    known = ops.has(KNOWN_IRP)
+    calls = CALLS[ops.op] & (ops.phase == Phase.ENTER)
+    completions = (ops.op == CODES["IrpComplete"]) & (ops.phase == Phase.COMPLETE)
+    facts = world.is_(("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "IrpCompleteUp"), Phase.FACT)
+    rows = np.flatnonzero((calls | completions | facts) & known & (ops.irp != 0))
+    blind = CAP if bool(np.any((calls | completions) & ~known)) else 0
+    lane = Lane(rows, ops.irp[rows])
+    code = ops.op[lane.rows]
+    is_enter, is_complete = calls[lane.rows], completions[lane.rows]
+    fresh = code == CODES["IrpAllocate"]
+    freed = code == CODES["IrpFree"]
+    owned = fresh | (code == CODES["IrpInitialize"]) | (code == CODES["IrpReuse"]) | _always_invoked(world, lane.rows)
+
+    last_complete, last_enter = lane.last(is_complete), lane.last(is_enter)
+    next_enter, next_complete = lane.next(is_enter), lane.next(is_complete)
+    last_fresh, last_free, last_own = lane.last(fresh), lane.last(freed), lane.last(owned)
+    next_reset = lane.next(fresh | freed)
+    unsettled = lane.next(owned | freed)
+    up = lane.next(code == CODES["IrpCompleteUp"])
+
+    p = np.flatnonzero(is_enter)
+    p = p[np.argsort(lane.rows[p], kind="stable")]
+    enter = lane.rows[p]
+    np_, nc = next_enter[p], next_complete[p]
+    complete = np.where((nc >= 0) & ((np_ < 0) | (nc < np_)), nc, -1)
+    second = np.where(complete >= 0, next_complete[complete], -1)
+    second = np.where((second >= 0) & ((np_ < 0) | (second < np_)), second, -1)
+
+    own = (last_own[p] >= 0) & (last_own[p] > last_complete[p]) & (last_own[p] > last_free[p])
+    own &= world.touch(lane.row_of(last_own[p]), enter) == 0
+    idle = np.maximum(last_complete[p], last_fresh[p])
+    open_before = (last_enter[p] >= 0) & (last_enter[p] > idle) & (last_enter[p] > last_free[p])
+
+    c_row = lane.row_of(complete)
+    ret = world.mate[enter].astype(np.int64)
+    has_ret = ret >= 0
+    ret_known = has_ret & ops.has(KNOWN_STATUS)[ret]
+    ret_doubt = world.touch(enter, np.where(has_ret, ret, n))
+
+    link = world.touch(lane.row_of(idle), enter) | np.where(open_before, ALIAS, 0).astype(np.uint8)
+    link |= np.where(complete >= 0, world.touch(enter, c_row), 0).astype(np.uint8)
+    between = (complete >= 0) & (unsettled[p] >= 0) & (unsettled[p] < complete)
+    link |= np.where(between, ALIAS, 0).astype(np.uint8)
+    link |= _order_doubt(world, lane, p, complete, np.maximum(last_complete, last_enter)[p], np_)
+    link |= np.uint8(blind)
+
+    absent = np.where(own, 0, CAP).astype(np.uint8) | np.uint8(blind)
+    behind = np.where(np_ >= 0, next_complete[np_], -1)
+    late = (complete < 0) & (behind >= 0)
+    absent[late] |= world.unordered(lane.rows[np_[late]], lane.rows[behind[late]])
+
+    s_row = lane.row_of(second)
+    twice = world.touch(lane.row_of(idle), np.where(second >= 0, s_row, enter)) | link
+    explained = (second >= 0) & (up[np.maximum(complete, 0)] >= 0) & (up[np.maximum(complete, 0)] < second)
+    second = np.where(explained, -1, second)
+    s_row = lane.row_of(second)
+    again = (second >= 0) & (unsettled[np.maximum(complete, 0)] >= 0) & (unsettled[np.maximum(complete, 0)] < second)
+    twice |= np.where(again, ALIAS, 0).astype(np.uint8)
+    for group in (DATA, SOCKET):
+        off = world.coverage.unlogged(group, np.maximum(c_row, 0), np.maximum(s_row, 0))
+        twice |= np.where(second >= 0, off, 0).astype(np.uint8)
+        pending = np.where(between, world.coverage.unlogged(group, enter, np.maximum(c_row, 0)), 0)
+        link |= pending.astype(np.uint8)
+
+    information, information_known = ops.arg("information", np.maximum(c_row, 0))
+    has_complete = c_row >= 0
+    of_row = np.full(n, -1, np.int32)
+    index = np.arange(len(enter), dtype=np.int32)
+    of_row[enter] = index
+    of_row[ret[has_ret]] = index[has_ret]
+    of_row[c_row[has_complete]] = index[has_complete]
+    stops = world.mate[c_row[has_complete]]
+    of_row[stops[stops >= 0]] = index[has_complete][stops >= 0]
+    orphan = is_complete & (last_enter < 0)
+    reset = next_reset[p]
+    reset = np.where((reset >= 0) & ((np_ < 0) | (reset < np_)), reset, -1)
+    number = np.full(len(lane), -1, np.int64)
+    number[p] = index
+    return Submissions(
+        enter=enter,
+        op=ops.op[enter],
+        irp=ops.irp[enter],
+        ret=ret,
+        complete=c_row,
+        next_enter=lane.row_of(np_),
+        previous=np.where(last_enter[p] >= 0, number[last_enter[p]], -1),
+        second=s_row,
+        reset=lane.row_of(reset),
+        own=own,
+        open_before=open_before,
+        ret_status=np.where(has_ret, ops.status[ret], 0).astype(np.uint32),
+        ret_known=ret_known,
+        status=np.where(has_complete, ops.status[c_row], 0).astype(np.uint32),
+        status_known=has_complete & ops.has(KNOWN_STATUS)[c_row],
+        information=information,
+        information_known=information_known & has_complete,
+        ret_doubt=ret_doubt,
+        link_doubt=link,
+        absent_doubt=absent,
+        second_doubt=twice,
+        orphans=np.sort(lane.rows[orphan]),
+        of_row=of_row,
+    )
+
+
+def _always_invoked(world: World, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which rows set a completion routine that always runs."""
+    always = world.ops.op[rows] == CODES["IrpSetCompletion"]
+    chosen = rows[always]
+    for name in ("invoke_on_success", "invoke_on_error", "invoke_on_cancel"):
+        value, known = world.ops.arg(name, chosen)
+        always[np.flatnonzero(always)[~((value != 0) & known)]] = False
+        chosen = rows[always]
+    return always
+
+
+def _order_doubt(
+    world: World,
+    lane: Lane,
+    p: NDArray[np.int64],
+    complete: NDArray[np.int64],
+    before: NDArray[np.int64],
+    after: NDArray[np.int64],
+) -> NDArray[np.uint8]:
+    """Return ``ORDER`` where a neighbour of the same address may stand on the other side of the call or completion."""
+    doubt = np.zeros(len(p), np.uint8)
+    if world.has_seq:
+        return doubt
+    some = before >= 0
+    doubt[some] |= world.unordered(lane.rows[before[some]], lane.rows[p[some]])
+    # a completion and the next call of the address
+    some = (complete >= 0) & (after >= 0)
+    doubt[some] |= world.unordered(lane.rows[complete[some]], lane.rows[after[some]])
+    # neighbours of neighbours: all may be shifted by one
+    shaky = (doubt & ORDER) != 0
+    position = np.full(len(lane), -1, np.int64)
+    position[p] = np.arange(len(p))
+    previous = lane.last(position >= 0)[p]
+    carried = (previous >= 0) & (before >= 0)
+    carried[carried] = shaky[position[previous[carried]]] & (
+        world.unordered(lane.rows[before[carried]], lane.rows[p[carried]]) != 0
+    )
+    doubt[carried] |= ORDER
+    return doubt
+
+
+def irp_completion_logged(world: World, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return ``CAP`` where completions are not known to have been traced from a to b."""
+    return world.coverage.unlogged(IRP, a, b)

@@ -1,0 +1,98 @@
+"""One load of one driver with all that its lives are built from: operations, coverage, pairs, certain order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsktrace.model.coverage import Coverage, cover
+from wsktrace.model.doubt import ORDER
+from wsktrace.model.pairs import pair, threads
+from wsktrace.wsk.operations import CODES, Phase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsktrace.model.filefacts import FileFacts
+    from wsktrace.model.order import Load
+    from wsktrace.wsk.ops import Operations
+
+__all__ = ["World", "make_world"]
+
+_NO_PER_PROCESSOR = 0x10000000
+
+
+@dataclass(slots=True)
+class World:
+    """Operations of one load in order, and what is known about their completeness and order.
+
+    ``base`` gives the row in the whole trace of each row here; ``mate`` the other end of an entry or return.
+    """
+
+    load: int
+    image: int
+    ops: Operations
+    base: NDArray[np.int64]
+    coverage: Coverage
+    mate: NDArray[np.int32]
+    thread: NDArray[np.int32]
+    has_seq: bool
+    cpu_orders: bool
+    tolerance_ns: int
+    pointer_size: int
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+    def rows(self, name: str, phase: Phase) -> NDArray[np.int64]:
+        """Return the rows of one operation in one phase."""
+        return np.flatnonzero((self.ops.op == CODES[name]) & (self.ops.phase == phase))
+
+    def is_(self, names: tuple[str, ...], phase: Phase) -> NDArray[np.bool_]:
+        """Return per row whether it is one of these operations in that phase."""
+        wanted = np.zeros(256, np.bool_)
+        wanted[[CODES[name] for name in names]] = True
+        return wanted[self.ops.op] & (self.ops.phase == phase)
+
+    def unordered(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return ``ORDER`` where row a, which stands before row b, is not certainly before it (wsk-contract 1.4)."""
+        if self.has_seq:
+            return np.zeros(len(a), np.uint8)
+        ops = self.ops
+        certain = self.thread[a] == self.thread[b]
+        if self.cpu_orders:
+            certain |= ops.cpu[a] == ops.cpu[b]
+        certain |= np.abs(ops.time[b] - ops.time[a]) > self.tolerance_ns
+        return np.where(certain, 0, ORDER).astype(np.uint8)
+
+    def touch(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the doubt about what lies between rows a and b; a = -1 stands for the load's beginning."""
+        a = np.asarray(a, np.int64)
+        if self.coverage.birth >= 0:
+            a = np.where(a < 0, self.coverage.birth, a)
+        return self.coverage.touch(a, b)
+
+    def closed(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the doubt whether all since the driver's entry is seen (closed world, 1.5 item 11)."""
+        return self.touch(np.full(len(rows), -1, np.int64), rows)
+
+
+def make_world(load: Load, ops: Operations, facts: FileFacts, *, tolerance_ns: int, pointer_size: int) -> World:
+    """Build the world of one load from the operations of the whole trace, which are in order."""
+    part = ops if len(load.rows) == len(ops) else ops.take(load.rows)
+    thread = threads(part)
+    return World(
+        load=load.number,
+        image=load.image,
+        ops=part,
+        base=load.rows,
+        coverage=cover(part, facts, has_seq=load.has_seq, mixed=load.mixed, tolerance_ns=tolerance_ns),
+        mate=pair(part, thread),
+        thread=thread,
+        has_seq=load.has_seq,
+        cpu_orders=not facts.mode & _NO_PER_PROCESSOR,
+        tolerance_ns=0 if load.has_seq else tolerance_ns,
+        pointer_size=pointer_size,
+    )

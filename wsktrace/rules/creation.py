@@ -1,0 +1,372 @@
+"""Rules about how sockets are asked for: parameters of creation, clients, contexts, dispatch tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wsktrace.rules.facts import KINDS, REGISTRATION, SOCKET, Facts, so
+from wsktrace.rules.rule import Instances, rule
+from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if, local, precedence
+from wsktrace.wsk import constants as c
+
+_FLAG_NAMES = {0: "WSK_FLAG_BASIC_SOCKET", 1: "WSK_FLAG_LISTEN_SOCKET", 2: "WSK_FLAG_CONNECTION_SOCKET", 4: "WSK_FLAG_DATAGRAM_SOCKET", 8: "WSK_FLAG_STREAM_SOCKET"}
+
+
+def _of_calls(f: Facts, rows: np.ndarray, applies: np.ndarray, broken: Answer, tell, outside: int = 0) -> Instances:  # type: ignore[type-arg, no-untyped-def]
+    """Return instances that judge calls: the use of the IRP where there is one, else the operation."""
+    irp = f.submission(rows)
+    on = f.socket_of(rows)
+    return Instances(rows, applies, broken, "irps", irp, irp, on, tell, (rows,), outside=outside)
+
+
+@rule(
+    "CLIENT-NULL",
+    severity="error",
+    party="client",
+    shape="L",
+    source="seed page, Client; DDI socket, socket_connect, control_client",
+    needs="entries of client-level calls with Client",
+    advice="Pass the Client member of the WSK_PROVIDER_NPI that WskCaptureProviderNPI filled in.",
+)
+def client_null(f: Facts) -> Instances:
+    """Client must not be NULL in a call of the provider's dispatch table.
+
+    Windows answers STATUS_INVALID_HANDLE, or STATUS_INVALID_PARAMETER where the IRP is missing too. Usually the
+    capture failed, or the NPI was cleared by the release before a late caller read it.
+    """
+    rows = f.level_enters("client")
+    client, known = f.arg("client", rows)
+    return _of_calls(f, rows, np.ones(len(rows), bool), local(client == 0, known), lambda i: f"{f.op_name(rows[i])} was given a NULL Client")
+
+
+@rule(
+    "CLIENT-STALE",
+    severity="error",
+    party="client",
+    shape="P",
+    source="seed page, Client; NET unregistering-a-winsock-kernel-application",
+    needs="WskRegister, WskCaptureProviderNPI returns, WskReleaseProviderNPI entries, entries of client-level calls",
+    advice="Make no call through the provider dispatch table after the last WskReleaseProviderNPI of its registration.",
+    limits="A client that was captured before the trace began, or through NMR directly, cannot be judged.",
+)
+def client_stale(f: Facts) -> Instances:
+    """Client must be one that WskCaptureProviderNPI delivered and that has not been released since.
+
+    The captures of a registration are counted from its WskRegister on; a client whose registration has no capture left
+    is stale. In a closed world that shows captures, a client that none of them delivered is as wrong.
+    """
+    rows = f.level_enters("client")
+    client, known = f.arg("client", rows)
+    client = client.astype(np.uint64)
+    regs = f.registrations
+    of, several = regs.of_client(client, rows)
+    last = regs.last_release(of, rows)
+    since = f.client_since(client, rows)
+    gone = (of >= 0) & (last >= 0) & (regs.held(of, rows) <= 0)
+    released = Answer(gone, f.world.touch(since, rows)).doubting(
+        doubt_if(several, ALIAS), f.unlogged(REGISTRATION, since, rows)
+    )
+    captured = bool(np.any(regs.capture_client != 0))
+    blind = np.full(len(rows), bool(np.any(regs.capture_client == 0)))
+    stranger = precedence(f.world, of >= 0, rows, np.full(len(rows), -1), doubt_if(blind, CAP))
+    broken = stranger | released.settled_where((of >= 0) & (last < 0))
+    broken = broken.doubting(f.blind_arguments(known))
+    applies = ~known | ((client != 0) & ((of >= 0) | captured | (stranger.doubt != 0)))
+
+    def tell(i: int) -> str:
+        what = f"{f.op_name(rows[i])} used client {f.say(client[i])}"
+        if last[i] >= 0:
+            return f"{what}, whose last capture had been released {f.since(last[i], rows[i])} before"
+        return f"{what}, which no WskCaptureProviderNPI delivered"
+
+    found = _of_calls(f, rows, applies, broken, tell)
+    found.evidence = (last, rows)
+    found.suspect = of >= 0
+    return found
+
+
+@rule(
+    "FLAGS-INVALID",
+    severity="error",
+    party="client",
+    shape="L",
+    source="seed page, Flags",
+    needs="WskSocket entries with Flags",
+    advice="Pass one of the WSK_FLAG_ socket categories, nothing else.",
+)
+def flags_invalid(f: Facts) -> Instances:
+    """Flags of WskSocket may hold no bit that is not a socket category.
+
+    The categories are basic (0), listen (1), connection (2), datagram (4) and stream (8).
+    """
+    rows = f.enters("WskSocket")
+    flags, known = f.arg("flags", rows)
+    return _of_calls(f, rows, np.ones(len(rows), bool), local((flags & ~np.uint32(0xF)) != 0, known), lambda i: f"WskSocket was given Flags 0x{int(flags[i]):x}, which has bits that mean nothing")
+
+
+@rule(
+    "FLAGS-MULTIPLE",
+    severity="error",
+    party="client",
+    shape="L",
+    source="seed page, Flags (one of the following)",
+    needs="WskSocket entries with Flags",
+    advice="Choose one category. A socket that listens and connects is WSK_FLAG_STREAM_SOCKET.",
+)
+def flags_multiple(f: Facts) -> Instances:
+    """Flags of WskSocket names exactly one socket category.
+
+    Two category bits at once leave open which dispatch table the socket has, so every later call through it may be a
+    call of some other function.
+    """
+    rows = f.enters("WskSocket")
+    flags, known = f.arg("flags", rows)
+    low = flags & np.uint32(0xF)
+    broken = local((low & (low - np.minimum(low, 1).astype(np.uint32))) != 0, known)
+
+    def tell(i: int) -> str:
+        names = " and ".join(name for bit, name in _FLAG_NAMES.items() if bit & int(flags[i]))
+        return f"WskSocket was given {names} at once"
+
+    return _of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
+
+
+def _basic(f: Facts, argument: str, name: str) -> Instances:
+    rows = f.enters("WskSocket")
+    flags, flags_known = f.arg("flags", rows)
+    value, known = f.arg(argument, rows)
+    broken = local(value != 0, known & flags_known)
+    applies = ~flags_known | (flags == c.WSK_FLAG_BASIC_SOCKET)
+    return _of_calls(f, rows, applies, broken, lambda i: f"a basic socket was given {name} {f.say(value[i])}; it must be NULL")
+
+
+@rule(
+    "BASIC-CONTEXT",
+    severity="error",
+    party="client",
+    shape="L",
+    source="seed page, SocketContext",
+    needs="WskSocket entries with Flags and SocketContext",
+    advice="Pass NULL: a basic socket has no callbacks that could receive the context.",
+)
+def basic_context(f: Facts) -> Instances:
+    """SocketContext of a basic socket is always NULL.
+
+    A basic socket has no event callbacks; a context given to it is a sign of a wrapper that forwards what it gets, or
+    of Flags that were forgotten.
+    """
+    return _basic(f, "socket_context", "SocketContext")
+
+
+@rule(
+    "BASIC-DISPATCH",
+    severity="error",
+    party="client",
+    shape="L",
+    source="seed page, Dispatch",
+    needs="WskSocket entries with Flags and Dispatch",
+    advice="Pass NULL: a basic socket has no callbacks.",
+)
+def basic_dispatch(f: Facts) -> Instances:
+    """Dispatch of a basic socket is always NULL.
+
+    There is no client dispatch structure for basic sockets; a pointer here is a table of the wrong type.
+    """
+    return _basic(f, "dispatch", "Dispatch")
+
+
+@rule(
+    "TRANSPORT-COMBO",
+    severity="warning",
+    party="client",
+    shape="L",
+    source="NET af-inet, af-inet6, Combinations; seed page, SocketType and Protocol",
+    needs="WskSocket and WskSocketConnect entries with family, type, protocol and Flags",
+    advice="Use SOCK_STREAM with IPPROTO_TCP, SOCK_DGRAM with IPPROTO_UDP, or SOCK_RAW, in the category that takes them. Protocol 0 is no default.",
+    limits="Windows may create the socket all the same and fail the bind later. Families other than AF_INET and AF_INET6 are not judged.",
+)
+def transport_combo(f: Facts) -> Instances:
+    """Address family, socket type, protocol and category must be a documented combination.
+
+    Listening, connection and stream sockets are SOCK_STREAM over IPPROTO_TCP; datagram sockets SOCK_DGRAM over
+    IPPROTO_UDP or SOCK_RAW; basic sockets any of these. A creation that ends in STATUS_PROTOCOL_UNREACHABLE or
+    STATUS_PROTOCOL_NOT_SUPPORTED, or a bind in STATUS_NOT_IMPLEMENTED, is what follows.
+    """
+    rows = f.enters("WskSocket", "WskSocketConnect")
+    connect = f.op_is(rows, "WskSocketConnect")
+    flags, k1 = f.arg("flags", rows)
+    family, k2 = f.arg("address_family", rows)
+    local_family, k3 = f.arg("local_family", rows)
+    kind, k4 = f.arg("socket_type", rows)
+    protocol, k5 = f.arg("protocol", rows)
+    flags = np.where(connect, c.WSK_FLAG_CONNECTION_SOCKET, flags)
+    family = np.where(connect, local_family, family)
+    flags_known, family_known = k1 | connect, np.where(connect, k3, k2)
+    documented = np.zeros(len(rows), bool)
+    for flag, pairs in c.COMBINATIONS.items():
+        for wanted_kind, wanted_protocol in pairs:
+            fits = (flags == flag) & (kind == wanted_kind)
+            documented |= fits if wanted_protocol is None else fits & (protocol == wanted_protocol)
+    judged = np.isin(family, (c.AF_INET, c.AF_INET6)) & np.isin(flags, list(c.CATEGORIES))
+    broken = local(~documented, flags_known & family_known & k4 & k5)
+    applies = ~(flags_known & family_known) | judged
+
+    def tell(i: int) -> str:
+        category = c.category_of(int(flags[i])) or f"Flags 0x{int(flags[i]):x}"
+        return f"{f.op_name(rows[i])} asked for a {category} socket of type {int(kind[i])} with protocol {int(protocol[i])}, which is no documented combination"
+
+    return _of_calls(f, rows, applies, broken, tell)
+
+
+@rule(
+    "OWNER-CONTEXT",
+    severity="info",
+    party="client",
+    shape="L",
+    source="seed page, OwningProcess and OwningThread",
+    needs="entries of creations with OwningProcess and OwningThread",
+    advice="Give the process of that thread too, or neither.",
+    limits="Nothing can be proven wrong from the pointers; this is worth a look, no more.",
+)
+def owner_context(f: Facts) -> Instances:
+    """OwningThread picks a thread's security context inside OwningProcess, so it comes with a process.
+
+    With OwningProcess NULL the current process is meant, which in a worker or DPC is not the thread's own.
+    """
+    rows = f.enters("WskSocket", "WskSocketConnect")
+    process, k1 = f.arg("owning_process", rows)
+    thread, k2 = f.arg("owning_thread", rows)
+    broken = local((thread != 0) & (process == 0), k1 & k2)
+    return _of_calls(f, rows, np.ones(len(rows), bool), broken, lambda i: f"{f.op_name(rows[i])} was given OwningThread {f.say(thread[i])} without an OwningProcess")
+
+
+@rule(
+    "DISPATCH-KIND",
+    severity="warning",
+    party="client",
+    shape="F",
+    source="seed page, Dispatch (structure by category)",
+    needs="entries of creations and accepts with Flags and Dispatch",
+    advice="Keep one client dispatch structure per socket category and pass the one of the socket's category.",
+    limits="A trace does not show a table's type. That one table serves two categories says that one of the two is wrong, not which.",
+)
+def dispatch_kind(f: Facts) -> Instances:
+    """Dispatch must point at the client dispatch structure of the socket's category.
+
+    Learned: one driver load gave the same table to sockets of two categories, and their structures differ, so for one
+    of them WSK calls through a table of the wrong type.
+    """
+    rows = f.enters("WskSocket", "WskSocketConnect")
+    connect = f.op_is(rows, "WskSocketConnect")
+    flags, known = f.arg("flags", rows)
+    flags = np.where(connect, c.WSK_FLAG_CONNECTION_SOCKET, flags)
+    dispatch, has = f.arg("dispatch", rows)
+    usable = (known | connect) & has & (dispatch != 0) & np.isin(flags, (1, 2, 4, 8))
+    lane = f.lane(rows[usable], dispatch[usable])
+    kind = flags[usable][lane.order]
+    earlier = lane.last(np.ones(len(lane), bool))
+    other = lane.row_of(earlier)
+    differs = (earlier >= 0) & (kind[np.maximum(earlier, 0)] != kind) if len(lane) else np.zeros(0, bool)
+    broken = Answer(differs, np.where(earlier >= 0, f.world.touch(other, lane.rows), 0).astype(np.uint8))
+    table = dispatch[usable][lane.order]
+
+    def tell(i: int) -> str:
+        return f"dispatch table {f.say(table[i])} was given to a {c.category_of(int(kind[i]))} socket after a {c.category_of(int(kind[earlier[i]]))} socket"
+
+    found = _of_calls(f, lane.rows, np.ones(len(lane), bool), broken, tell, outside=int((~usable).sum()))
+    found.evidence = (other, lane.rows)
+    return found
+
+
+def _unused(f: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray, Answer]:  # type: ignore[type-arg]
+    """Return per socket: row of its end, guard, whether anything was enabled for it, and the doubt of "nothing was"."""
+    s, t = f.sockets, f.traits
+    end = np.where(s.close >= 0, s.close, len(f.world))
+    made = np.isin(s.origin, (so.ORIGINS.index("socket"), so.ORIGINS.index("socket_connect")))
+    applies = made & (~t.flags_known | (t.flags != 0)) & ~f.gave_up
+    any_enabled = (t.enabled < end).any(axis=0) | (t.static < end).any(axis=0)
+    doubt = s.doubt | t.enable_doubt | f.world.touch(s.create, end) | f.unlogged(SOCKET, s.create, np.minimum(end, len(f.world) - 1))
+    since = f.client_since(t.client, s.create)
+    doubt |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
+    doubt |= doubt_if(~t.client_known, CAP) | doubt_if(s.close < 0, END)
+    return np.where(s.close >= 0, s.close, s.birth), applies, any_enabled, Answer(~any_enabled, doubt).settled_where(any_enabled)
+
+
+def _at_end(f: Facts, rows: np.ndarray, applies: np.ndarray, broken: Answer, tell) -> Instances:  # type: ignore[type-arg, no-untyped-def]
+    s = f.sockets
+    index = np.arange(len(s))
+    return Instances(rows, applies, broken, "sockets", index, s.submission, index, tell, (s.create, s.close), suspect=s.close >= 0)
+
+
+@rule(
+    "CONTEXT-UNUSED",
+    severity="info",
+    party="client",
+    shape="V",
+    source="seed page, SocketContext (should be NULL where no callback will be enabled)",
+    needs="creations with SocketContext, WskControlSocket and WskControlClient entries, the close",
+    advice="Pass NULL, or enable the callbacks that the context was meant for.",
+    limits="Judged when the socket is closed, and not where a call on it failed: its owner may have given up before enabling anything.",
+)
+def context_unused(f: Facts) -> Instances:
+    """SocketContext should be NULL where no event callback will be enabled on the socket."""
+    rows, applies, _, idle = _unused(f)
+    t = f.traits
+    applies &= ~t.context_known | (t.context != 0)
+    broken = idle.doubting(f.blind_arguments(t.context_known))
+    return _at_end(f, rows, applies, broken, lambda i: f"socket {f.say(f.sockets.address[i])} was created with SocketContext {f.say(t.context[i])}, and no callback was ever enabled for it")
+
+
+@rule(
+    "DISPATCH-UNUSED",
+    severity="info",
+    party="client",
+    shape="V",
+    source="seed page, Dispatch (should be NULL where no callback will be enabled)",
+    needs="creations with Dispatch, WskControlSocket and WskControlClient entries, the close",
+    advice="Pass NULL, or enable the callbacks that the table was meant for.",
+    limits="Judged when the socket is closed, and not where a call on it failed: its owner may have given up before enabling anything.",
+)
+def dispatch_unused(f: Facts) -> Instances:
+    """Dispatch should be NULL where no event callback will be enabled on the socket."""
+    rows, applies, _, idle = _unused(f)
+    t = f.traits
+    applies &= ~t.dispatch_known | (t.dispatch != 0)
+    broken = idle.doubting(f.blind_arguments(t.dispatch_known))
+    return _at_end(f, rows, applies, broken, lambda i: f"socket {f.say(f.sockets.address[i])} was created with Dispatch {f.say(t.dispatch[i])}, and no callback was ever enabled for it")
+
+
+@rule(
+    "DISPATCH-MEMBER-UNUSED",
+    severity="info",
+    party="client",
+    shape="V",
+    source="seed page, Dispatch (pointers that are not enabled must be NULL)",
+    needs="creations with DispatchMembers, WskControlSocket and WskControlClient entries, the close",
+    advice="Set the members of callbacks that are not enabled to NULL.",
+    limits="Only where at least one callback was enabled; where none was, DISPATCH-UNUSED speaks.",
+)
+def dispatch_member_unused(f: Facts) -> Instances:
+    """Members of the dispatch table whose callbacks will not be enabled must be NULL."""
+    rows, applies, used, idle = _unused(f)
+    s, t = f.sockets, f.traits
+    end = np.where(s.close >= 0, s.close, len(f.world))
+    spare = np.zeros(len(s), np.uint32)
+    for k, (_, _, bit, categories) in enumerate(KINDS):
+        flags = [flag for flag, name in c.CATEGORIES.items() if name in categories]
+        idle_kind = (t.enabled[k] >= end) & (t.static[k] >= end) & np.isin(t.flags, flags)
+        spare |= np.where(idle_kind, t.members & np.uint32(1 << bit), 0).astype(np.uint32)
+    applies &= used & (~t.members_known | (t.members != 0))
+    doubts = f.world.touch(s.create, end) | s.doubt | t.enable_doubt | doubt_if(s.close < 0, END)
+    since = f.client_since(t.client, s.create)
+    doubts |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
+    doubts |= f.unlogged(SOCKET, s.create, np.minimum(end, max(len(f.world) - 1, 0)))
+    broken = Answer(spare != 0, doubts).doubting(f.blind_arguments(t.members_known))
+    broken = broken.settled_where((spare == 0) & t.members_known)
+
+    def tell(i: int) -> str:
+        names = ", ".join(name for name, _, bit, _ in KINDS if int(spare[i]) >> bit & 1)
+        return f"socket {f.say(s.address[i])} was given a dispatch table with {names}, which was never enabled"
+
+    return _at_end(f, rows, applies, broken, tell)
+

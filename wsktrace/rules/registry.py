@@ -1,0 +1,22 @@
+"""The registry: importing this module declares every rule, in the order of the contract's families."""
+
+from __future__ import annotations
+
+from wsktrace.rules import callbacks, creation, descriptors, irps, irql, sockets, status
+from wsktrace.rules.rule import RULES, SHAPES, Rule, select
+
+__all__ = ["FAMILIES", "RULES", "SHAPES", "Rule", "select"]
+
+#: Families of rules, in the order in which they are shown: module name → title.
+FAMILIES: dict[str, str] = {
+    module.__name__.rpartition(".")[2]: title
+    for module, title in (
+        (descriptors, "Security descriptors"),
+        (status, "Statuses and Information"),
+        (irps, "Ownership of IRPs"),
+        (irql, "IRQL"),
+        (creation, "Creation of sockets"),
+        (callbacks, "Event callbacks"),
+        (sockets, "Life of sockets"),
+    )
+}

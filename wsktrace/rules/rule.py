@@ -1,0 +1,155 @@
+"""What a rule is: a declaration, a question over a life, and the instances it is asked of."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsktrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from wsktrace.rules.facts import Facts
+    from wsktrace.rules.shapes import Answer
+
+__all__ = ["RULES", "SHAPES", "Instances", "Rule", "rule", "select"]
+
+SHAPES = {
+    "L": "local: the fields of one event decide",
+    "J": "join: the events of one submission decide together",
+    "F": "forbidden follow: B after A with no C between",
+    "P": "precedence: B needs an earlier A",
+    "V": "liveness: A needs a later B",
+    "C": "balance: a count of beginnings and ends",
+    "I": "overlap: two intervals must not overlap",
+}
+SEVERITIES = ("info", "warning", "error")
+
+
+@dataclass(slots=True)
+class Instances:
+    """The instances of a rule in one load: one row per judged operation, life or pair.
+
+    ``row``: the world row at which it is judged. ``table`` and ``subject``: the life that is judged (index in the
+    load's table; world row for operations). ``irp``, ``socket``: the use of an IRP and the socket that it is about, -1.
+    ``evidence``: arrays of world rows, -1 where absent. ``tell``: a sentence for instance i. ``suspect``: whether a
+    doubtful break is worth listing. ``outside``: instances outside the guard that are not in the arrays.
+    """
+
+    row: NDArray[np.int64]
+    applies: NDArray[np.bool_]
+    broken: Answer
+    table: str
+    subject: NDArray[np.int64]
+    irp: NDArray[np.int64]
+    socket: NDArray[np.int64]
+    tell: Callable[[int], str]
+    evidence: tuple[NDArray[np.int64], ...] = ()
+    severity: NDArray[np.int64] | None = None
+    suspect: NDArray[np.bool_] | None = None
+    outside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the contract, declared.
+
+    ``severity`` is the highest that it can give; ``party`` whose duty it is; ``shape`` one letter of ``SHAPES``;
+    ``source`` where the contract says so; ``needs`` which traced events decide it; ``sentence`` what it demands;
+    ``doc`` the prose behind it, with what can mislead it and what to do about a finding.
+    """
+
+    id: str
+    severity: str
+    party: str
+    shape: str
+    source: str
+    needs: str
+    advice: str
+    limits: str
+    family: str
+    sentence: str
+    doc: str
+    judge: Callable[[Facts], Instances] = field(repr=False, compare=False)
+
+
+#: Every rule by its id, in the order of the contract's families.
+RULES: dict[str, Rule] = {}
+
+
+def rule(
+    id: str,  # noqa: A002 -- the field's own word
+    *,
+    severity: str,
+    party: str,
+    shape: str,
+    source: str,
+    needs: str,
+    advice: str,
+    limits: str = "",
+) -> Callable[[Callable[[Facts], Instances]], Callable[[Facts], Instances]]:
+    """Declare a rule. The docstring's first paragraph is its sentence, the rest its prose."""
+    if severity not in SEVERITIES or shape not in SHAPES or party not in ("client", "provider", "instrumentation"):
+        raise ValueError(f"{id}: unknown severity, shape or party")
+
+    def declare(judge: Callable[[Facts], Instances]) -> Callable[[Facts], Instances]:
+        text = inspect.cleandoc(judge.__doc__ or "")
+        sentence, _, rest = text.partition("\n\n")
+        name = f"WSK-{id}"
+        if name in RULES or not sentence:
+            raise ValueError(f"{name} is declared twice or has no sentence")
+        RULES[name] = Rule(
+            id=name,
+            severity=severity,
+            party=party,
+            shape=shape,
+            source=source,
+            needs=needs,
+            advice=advice,
+            limits=limits,
+            family=judge.__module__.rpartition(".")[2],
+            sentence=re.sub(r"\s+", " ", sentence),
+            doc=rest.strip(),
+            judge=judge,
+        )
+        return judge
+
+    return declare
+
+
+def select(chosen: tuple[str, ...] | None = None, ignored: tuple[str, ...] | None = None) -> Iterator[Rule]:
+    """Yield the rules to judge: those chosen (all where none is), less those ignored.
+
+    Ids are taken with or without ``WSK-``, in any case, and a prefix stands for all rules that begin with it.
+    ``UsageError`` for a name that is no rule, with the nearest ones.
+    """
+    wanted = _expand(chosen) if chosen else set(RULES)
+    unwanted = _expand(ignored) if ignored else set()
+    yield from (found for name, found in RULES.items() if name in wanted and name not in unwanted)
+
+
+def _expand(names: tuple[str, ...]) -> set[str]:
+    import difflib
+
+    found: set[str] = set()
+    for name in names:
+        full = name.upper() if name.upper().startswith("WSK-") else f"WSK-{name.upper()}"
+        hits = {full} if full in RULES else {known for known in RULES if known.startswith(f"{full}-")}
+        if not hits:
+            near = difflib.get_close_matches(full, RULES, n=3, cutoff=0.5)
+            hint = f"; did you mean {', '.join(near)}?" if near else "; `wsktrace rule` lists them"
+            raise UsageError(f"no rule named {name!r}{hint}")
+        found |= hits
+    return found
+
+
+def nothing(n: int = 0) -> NDArray[Any]:
+    """Return n indices that point nowhere."""
+    return np.full(n, -1, np.int64)

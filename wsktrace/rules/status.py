@@ -1,0 +1,164 @@
+"""Rules about statuses: what a call returned, what its IRP was completed with, and Information."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wsktrace.rules.facts import IRP, Facts
+from wsktrace.rules.rule import Instances, rule
+from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, join, liveness, local, never
+from wsktrace.wsk import constants as c
+
+_WARNING, _ERROR = 1, 2
+
+
+@rule(
+    "STATUS-MISMATCH",
+    severity="error",
+    party="provider",
+    shape="J",
+    source="seed page, Return value; Return value of every WSK function",
+    needs="entries and returns of calls, IrpComplete with Status",
+    advice="Look first for an IRP that was reused before its completion, for a completion routine that overwrites IoStatus before tracing it, and for a filter in between.",
+    limits="Calls without an IRP are not judged. A different error in the completion than in the return is a warning only.",
+)
+def status_mismatch(f: Facts) -> Instances:
+    """The status that a call returned and the status that its IRP was completed with must agree.
+
+    STATUS_SUCCESS means that the IRP completes with success, an error that it completes with failure, STATUS_PENDING
+    leaves it open. No IRP completes with STATUS_PENDING.
+    """
+    s = f.irps
+    pending_end = s.status_known & (s.status == c.STATUS_PENDING)
+    good_end, bad_end = s.succeeded(), s.failed()
+    ok, error, pending = s.ret_is("success"), s.ret_is("error"), s.ret_is("pending")
+    error &= ~((s.ret_status == c.STATUS_BUFFER_OVERFLOW) & f.op_is(s.enter, "WskConnectEx"))
+    odd = s.ret_known & (s.ret_status == c.STATUS_EVENT_PENDING)
+    hard = (ok & bad_end) | (error & good_end) | ((ok | error | pending) & pending_end) | odd
+    soft = (ok & good_end & (s.status != 0)) | (error & bad_end & (s.status != s.ret_status))
+    both = s.ret_known & s.status_known
+    absent = s.complete < 0
+    link = np.where(absent & ~odd, 0, s.link_doubt).astype(np.uint8)
+    broken = join(hard | soft, both | odd, s.ret_doubt, link)
+    applies = ok | error | pending | odd | ~s.ret_known
+    # without a completion the rules about completions speak
+    applies &= odd | ~absent
+    index = np.arange(len(s))
+
+    def tell(i: int) -> str:
+        if odd[i]:
+            return f"{f.irp_words(i)} returned STATUS_EVENT_PENDING, which is for calls without an IRP"
+        return f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}, and the IRP was completed with {f.status_words(s.status[i])}"
+
+    return Instances(
+        np.where(absent, s.enter, np.maximum(s.complete, s.ret)),
+        applies,
+        broken,
+        "irps",
+        index,
+        index,
+        f.socket_of_irp,
+        tell,
+        (s.enter, s.ret, s.complete),
+        severity=np.where(hard, _ERROR, _WARNING),
+    )
+
+
+@rule(
+    "STATUS-ERROR-NO-COMPLETION",
+    severity="info",
+    party="provider",
+    shape="V",
+    source="seed page, Return value (an error occurred; the IRP is completed with failure)",
+    needs="entries and error returns of calls, IrpComplete, and that the IRP is the driver's own",
+    advice="Do not free or reuse the IRP on an error return before its completion was seen, or say plainly that this path has none.",
+    limits="Windows is known to leave out the completion for invalid handles and parameters; hence only information.",
+)
+def status_error_no_completion(f: Facts) -> Instances:
+    """After an error return the IRP is still completed, with failure, within a second."""
+    s = f.irps
+    failed = s.ret_is("error")
+    failed &= ~((s.ret_status == c.STATUS_BUFFER_OVERFLOW) & f.op_is(s.enter, "WskConnectEx"))
+    n = len(s)
+    start = np.where(s.ret >= 0, s.ret, s.enter)
+    within = np.full(n, round(f.profile.thresholds.error_completion_s * 1e9), np.int64)
+    # a completion before the return is in time
+    then = np.where(s.complete >= 0, np.maximum(s.complete, start), -1)
+    doubt = s.absent_doubt | f.unlogged(IRP, s.enter, start) | s.ret_doubt
+    broken = liveness(f.world, start, then, within_ns=within, teardown=never(n), doubt=doubt, link=s.link_doubt | s.ret_doubt)
+    again = (s.complete < 0) & (s.next_enter >= 0)
+    broken = Answer(broken.seen & ~again, broken.doubt | doubt_if(again, ALIAS))
+    index = np.arange(n)
+    return Instances(
+        start,
+        failed | (~s.ret_known & (s.complete < 0)),
+        Answer(broken.seen & failed, broken.doubt | doubt_if(~s.ret_known, CAP)),
+        "irps",
+        index,
+        index,
+        f.socket_of_irp,
+        lambda i: f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}, and the IRP was not completed within {f.profile.thresholds.error_completion_s:g} s",
+        (s.enter, s.ret),
+    )
+
+
+@rule(
+    "IRP-COMPLETED-WITH-PENDING",
+    severity="error",
+    party="provider",
+    shape="L",
+    source="seed page, Return value; WDM, bug check 0xC9",
+    needs="IrpComplete with Status",
+    advice="Trace Irp->IoStatus.Status as the completion routine finds it, before anything changes it.",
+)
+def irp_completed_with_pending(f: Facts) -> Instances:
+    """No IRP is completed with STATUS_PENDING."""
+    rows = np.flatnonzero(f.completions)
+    status, known = f.status(rows)
+    irp = f.submission(rows)
+    return Instances(
+        rows,
+        np.ones(len(rows), bool),
+        local(status == c.STATUS_PENDING, known),
+        "irps",
+        irp,
+        irp,
+        f.socket_of(rows),
+        lambda i: f"IRP {f.say(f.ops.irp[rows[i]])} was completed with STATUS_PENDING",
+        (rows,),
+    )
+
+
+@rule(
+    "INFO-NOT-SOCKET",
+    severity="error",
+    party="provider",
+    shape="J",
+    source="seed page, Remarks (IoStatus.Information holds the socket)",
+    needs="creation and accept entries, IrpComplete with Status and Information",
+    advice="Trace IoStatus.Information as 64 bits, and look for whoever completes the IRP in between.",
+)
+def info_not_socket(f: Facts) -> Instances:
+    """A creation or accept that completed with success carries the socket in IoStatus.Information.
+
+    The value must be a kernel address: not zero, aligned to a pointer, and on 64-bit systems in the upper half.
+    """
+    s = f.irps
+    done = f.creates & s.succeeded() & (s.status == 0)
+    size = f.world.pointer_size
+    wrong = (s.information == 0) | ((s.information & np.uint64(size - 1)) != 0)
+    if size == 8:
+        wrong |= (s.information >> np.uint64(63)) == 0
+    broken = join(wrong, s.information_known, s.link_doubt)
+    index = np.arange(len(s))
+    return Instances(
+        np.maximum(s.complete, s.enter),
+        done,
+        broken,
+        "irps",
+        index,
+        index,
+        f.socket_of_irp,
+        lambda i: f"{f.irp_words(i)} was completed with STATUS_SUCCESS, and Information is 0x{int(s.information[i]):x}, which is no socket",
+        (s.enter, s.complete),
+    )
