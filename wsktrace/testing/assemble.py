@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-__all__ = ["Addresses", "Assembled", "assemble", "image_base"]
+__all__ = ["SHARED", "Addresses", "Assembled", "assemble", "image_base"]
 
+#: Names that begin so mean the same in all fragments: what the driver's image holds.
+SHARED: Final = "table."
 #: Smallest distance of two events: one tick of the 10 MHz counter, so that rounding keeps their order.
 _TICK: Final = 100
 #: Kind of name → first address, distance of neighbours.
@@ -206,6 +208,8 @@ def _resolve(draft: Draft, run: _Running, shared: dict[str, int], addresses: Add
             known = shared.get(value, run.names.get(value))
             if known is None:
                 known = addresses.take(run.fragment.kinds[value], draft.image)
+            if value.startswith(SHARED):
+                shared[value] = known
             fields[name] = run.names[value] = known
         else:
             fields[name] = value
