@@ -16,7 +16,9 @@ from wsktrace.model.doubt import END, LOST
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FOREVER", "NEVER", "FileFacts"]
+    from wsktrace.etl.file import TraceFile
+
+__all__ = ["FOREVER", "NEVER", "FileFacts", "facts_of"]
 
 NEVER = -(1 << 62)
 FOREVER = 1 << 62
@@ -25,6 +27,9 @@ _MODE_CIRCULAR = 0x2
 _MODE_NEWFILE = 0x8
 _MODE_BUFFERING = 0x400
 _STATE_HEADER = 1
+_STATE_CUT = 8
+_LOST_FLAGS = 0x6
+_MODE_SEQUENTIAL = 0x1
 _TYPE_HEADER = 4
 #: More flaws than this are not placed one by one: nothing that needs absence is evidence then.
 _MANY = 256
@@ -46,7 +51,8 @@ class FileFacts:
     cpus: int = 1
     cut: bool = False
     full: bool = False
-    lost_ranges: int = 0
+    #: a stopped session's buffers are all there, so bytes that are no buffer hide none
+    whole: bool = False
     buffers: Buffers = field(default_factory=lambda: concat_buffers([]))
     first: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     last: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -67,6 +73,10 @@ class FileFacts:
             return False
         return bool(self.buffers.sequence[data].min() > 1)
 
+    def _flagged(self) -> bool:
+        """Whether a buffer says that events or buffers were lost; a header that was never finished cannot."""
+        return bool(np.any(self.buffers.flags & _LOST_FLAGS))
+
     def incomplete_before(self) -> int | None:
         """Return the time before which events may have been overwritten, None where nothing was."""
         if not self.wrapped:
@@ -79,7 +89,7 @@ class FileFacts:
 
     def gaps(self) -> tuple[list[tuple[int, int]], int, int]:
         """Return the intervals in which events may be missing, until when the rest is complete, and why not longer."""
-        if self.events_lost or self.buffers_lost or self.lost_ranges:
+        if self.events_lost or self.buffers_lost or self._flagged():
             return [(NEVER, FOREVER)], NEVER, LOST
         gaps = self._damaged() + self._holes()
         end = self._end()
@@ -110,7 +120,8 @@ class FileFacts:
             return [(NEVER, FOREVER)]
         for i in flawed.tolist():
             if b.state[i] & _STATE_HEADER:
-                gaps.append((NEVER, FOREVER))
+                if not self.whole:
+                    return [(NEVER, FOREVER)]
                 continue
             if b.type[i] == _TYPE_HEADER:
                 continue
@@ -130,8 +141,9 @@ class FileFacts:
         by = data[np.argsort(self.buffers.sequence[data], kind="stable")]
         sequence = self.buffers.sequence[by]
         gaps = []
-        holes = np.flatnonzero(np.diff(sequence) > 1)
-        if len(holes) > _MANY or self.cpus > _MANY:
+        steps = np.diff(sequence)
+        holes = np.flatnonzero(steps > 1)
+        if len(holes) > _MANY or self.cpus > _MANY or bool(np.any(steps == 0)):
             return [(NEVER, FOREVER)]
         for k in holes.tolist():
             before, after = by[k], by[k + 1 :]
@@ -142,3 +154,37 @@ class FileFacts:
                 stop = max(int(self.first[found[0]]) for found in nexts)
             gaps.append((start, stop))
         return gaps
+
+
+def facts_of(file: TraceFile) -> FileFacts:
+    """Return the facts of a file that was read to its end once."""
+    header, survey, clock = file.header, file.survey, file.clock
+    if survey is None:
+        raise ValueError("the file has not been read to its end")
+    b = survey.buffers
+    timed = b.records > 0
+    timed &= (b.first_clock != 0) | (b.last_clock != 0)
+    mode = header.log_file_mode
+    sound = int(((b.state & _STATE_HEADER) == 0).sum())
+    stopped = clock.end_ns is not None
+    data = (b.type != _TYPE_HEADER) & ((b.state & _STATE_HEADER) == 0)
+    spanned = int(b.sequence[data].max() - b.sequence[data].min() + 1) if np.any(data) else 0
+    once = not mode & (_MODE_CIRCULAR | _MODE_NEWFILE | _MODE_BUFFERING)
+    missing = stopped and once and header.buffers_written > max(sound, spanned + 1)
+    limit = header.maximum_file_size << 20
+    full = bool(mode & _MODE_SEQUENTIAL) and 0 < limit <= file.size + header.buffer_size
+    return FileFacts(
+        start_ns=clock.start_ns,
+        end_ns=clock.end_ns,
+        events_lost=header.events_lost,
+        buffers_lost=header.buffers_lost,
+        mode=mode,
+        cpus=max(header.number_of_processors, 1),
+        cut=missing or bool(np.any(b.state & _STATE_CUT)),
+        full=full,
+        whole=stopped and once and sound >= header.buffers_written > 0,
+        buffers=b,
+        first=np.where(timed, clock.to_ns(b.first_clock), NEVER),
+        last=np.where(timed, clock.to_ns(b.last_clock), NEVER),
+        flush=clock.to_ns(b.flush),
+    )

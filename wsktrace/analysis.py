@@ -1,0 +1,173 @@
+"""The stages in a row: a file is read, lives are rebuilt, rules judged, tables made; each stage once, when asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from wsktrace.errors import UsageError
+from wsktrace.etl.file import open_trace
+from wsktrace.report.facts import TraceFacts
+from wsktrace.schema import TABLES
+from wsktrace.wsk.profile import load_profile
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    import pyarrow as pa
+
+    from wsktrace.model.lives import Lives
+    from wsktrace.rules.engine import Judgement
+    from wsktrace.wsk.mapping import Reading
+
+__all__ = ["Analysis"]
+
+Progress = "Callable[[str, int, int], None]"
+
+
+class Analysis:
+    """One trace being analysed.
+
+    Args and errors are those of ``wsktrace.open``. The file is opened at once (so that a wrong file is told at once)
+    and read when the first stage is asked for.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | BinaryIO,
+        *,
+        member: str | None = None,
+        profile: str = "native",
+        select: Iterable[str] | None = None,
+        ignore: Iterable[str] | None = None,
+        unknown: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self.profile = load_profile(profile)
+        self._chosen = tuple(select) if select is not None else None
+        self._ignored = tuple(ignore) if ignore is not None else None
+        self._unknown = unknown
+        self._progress = progress
+        self._check_rules()
+        self.file = open_trace(source, member=member)
+        self._reading: Reading | None = None
+        self._lives: Lives | None = None
+        self._judgement: Judgement | None = None
+        self._sha256: str | None = None
+
+    def _check_rules(self) -> None:
+        if self._chosen or self._ignored:
+            from wsktrace.rules.registry import select
+
+            if not list(select(self._chosen, self._ignored)):
+                raise UsageError("no rule is left to judge by; `wsktrace rule` lists them")
+
+    def _say(self, stage: str, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(stage, done, total)
+
+    @property
+    def reading(self) -> Reading:
+        """The file, read once: operations and inventory."""
+        if self._reading is None:
+            from wsktrace.wsk.mapping import read
+
+            self._reading = read(
+                self.file, profile=self.profile, progress=lambda done, total: self._say("reading", done, total)
+            )
+        return self._reading
+
+    @property
+    def lives(self) -> Lives:
+        """The lives of IRPs, sockets, descriptors and registrations."""
+        if self._lives is None:
+            from wsktrace.model.filefacts import facts_of
+            from wsktrace.model.lives import build
+
+            reading = self.reading
+            self._say("rebuilding lives", 0, 0)
+            size = self.file.header.pointer_size
+            self._lives = build(
+                reading.operations, facts_of(self.file), self.profile, pointer_size=size if size in (4, 8) else 8
+            )
+        return self._lives
+
+    @property
+    def judgement(self) -> Judgement:
+        """The findings, and the verdicts counted per rule."""
+        if self._judgement is None:
+            from wsktrace.rules.engine import judge
+
+            lives = self.lives
+            self._say("judging", 0, 0)
+            self._judgement = judge(lives, chosen=self._chosen, ignored=self._ignored, unknown=self._unknown)
+        return self._judgement
+
+    def table(self, name: str) -> pa.Table:
+        """Return a table of schema.py as Arrow."""
+        from wsktrace.arrow import arrow_schema, to_arrow
+
+        columns = self._columns(name)
+        return to_arrow(name, columns) if columns else arrow_schema(name).empty_table()
+
+    def _columns(self, name: str) -> dict[str, Any]:
+        from wsktrace.model import tables
+        from wsktrace.rules.tables import finding_columns, rule_columns
+
+        if name == "findings":
+            return finding_columns(self.judgement)
+        if name == "rules":
+            return rule_columns(self.judgement)
+        if name == "quality":
+            from wsktrace.model.quality import quality_columns
+
+            return quality_columns(self.reading, self.lives)
+        makers: dict[str, Callable[[Lives], dict[str, Any]]] = {
+            "operations": tables.operation_columns,
+            "irps": tables.irp_columns,
+            "sockets": tables.socket_columns,
+            "descriptors": tables.descriptor_columns,
+            "registrations": tables.registration_columns,
+        }
+        if name not in makers:
+            raise UsageError(f"no table named {name!r}; the tables are {', '.join(TABLES)}")
+        return makers[name](self.lives)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the .etl's bytes, in hexadecimal."""
+        if self._sha256 is None:
+            self._sha256 = self.file.sha256()
+        return self._sha256
+
+    def facts(self) -> TraceFacts:
+        """Return the facts of the trace as a whole."""
+        reading, survey = self.reading, self.file.survey
+        assert survey is not None
+        header = self.file.header
+        return TraceFacts(
+            file=self.file.name,
+            size=self.file.size,
+            sha256=self.sha256(),
+            start_ns=self.file.clock.start_ns,
+            end_ns=self.file.clock.end_ns,
+            profile=self.profile.name,
+            events_lost=header.events_lost,
+            buffers_lost=header.buffers_lost,
+            buffers=len(survey.buffers),
+            damaged_buffers=int((survey.buffers.state != 0).sum()),
+            records=survey.records,
+            cpus=header.number_of_processors,
+            judged=len(reading.operations),
+            bytes=reading.inventory.bytes_by_class(survey),
+            providers=tuple(reading.inventory.provider_counts(reading.book, self.file.guids)),
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Return what ``wsktrace info --format json`` prints."""
+        from wsktrace.report.info import info
+
+        return info(self.reading)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()

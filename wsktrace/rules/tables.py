@@ -1,0 +1,50 @@
+"""Findings and verdict counts as the columns of schema.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from wsktrace.rules.engine import Judgement
+
+__all__ = ["finding_columns", "rule_columns"]
+
+
+def finding_columns(judgement: Judgement) -> dict[str, Any]:
+    """Return the columns of ``findings``."""
+    found = judgement.findings
+    return {
+        "finding_id": np.arange(len(found), dtype=np.uint64),
+        "rule": [f.rule for f in found],
+        "verdict": [f.verdict for f in found],
+        "severity": [f.severity for f in found],
+        "party": [f.party for f in found],
+        "reason": [f.reason for f in found],
+        "time": np.array([f.time_ns for f in found], np.int64),
+        "subject_table": [f.subject_table for f in found],
+        "subject_id": [f.subject_id for f in found],
+        "subject_address": [f.subject_address for f in found],
+        "irp_id": [f.irp_id for f in found],
+        "irp": [f.irp for f in found],
+        "socket_id": [f.socket_id for f in found],
+        "socket": [f.socket for f in found],
+        "message": [f.message for f in found],
+        "evidence": [list(f.evidence) for f in found],
+    }
+
+
+def rule_columns(judgement: Judgement) -> dict[str, Any]:
+    """Return the columns of ``rules``."""
+    rules, counts = list(judgement.rules.values()), list(judgement.counts.values())
+    return {
+        "rule": [r.id for r in rules],
+        "severity": [r.severity for r in rules],
+        "party": [r.party for r in rules],
+        "fail": [c.fail for c in counts],
+        "pass": [c.passed for c in counts],
+        "unknown": [c.unknown for c in counts],
+        "suspect": [c.suspect for c in counts],
+        "not_applicable": [c.not_applicable for c in counts],
+    }
