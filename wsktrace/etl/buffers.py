@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsktrace.etl.resync import Finder
+from wsktrace.etl.resync import MAX_STATE, Finder
 from wsktrace.etl.unpack import MAX_BUFFER
 
 if TYPE_CHECKING:
@@ -48,7 +48,12 @@ class Head(NamedTuple):
 
     def sound(self) -> bool:
         """Tell whether the fields that steer the walk can be true."""
-        return HEADER <= self.buffer_size <= MAX_BUFFER and self.buffer_type < 8 and self.buffer_flag < 0x100
+        return (
+            HEADER <= self.buffer_size <= MAX_BUFFER
+            and self.buffer_type < 8
+            and self.buffer_flag < 0x100
+            and self.state < MAX_STATE
+        )
 
     @property
     def compressed(self) -> bool:
@@ -80,12 +85,13 @@ class HeaderWalk:
     Args:
         source: the file.
         grid: buffer size of the session, at whose multiples headers are looked for first; 0 where it is not known.
+        packed: whether the file may hold compressed buffers.
     """
 
-    def __init__(self, source: Source, grid: int) -> None:
+    def __init__(self, source: Source, grid: int, *, packed: bool) -> None:
         self._source = source
         self._grid = grid if HEADER < grid <= MAX_BUFFER else 0
-        self._finder = Finder(source)
+        self._finder = Finder(source, self._grid, packed=packed)
         self._block: memoryview = memoryview(b"")
         self._block_at = 0
         self.at = 0

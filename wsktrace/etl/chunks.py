@@ -66,7 +66,7 @@ class _Reader:
     def __init__(self, source: Source, header: LogHeader, guids: GuidIndex, ledger: Ledger, chunk_bytes: int) -> None:
         self._source, self._header, self._guids, self._ledger = source, header, guids, ledger
         self._limit = min(max(chunk_bytes, 1), MAX_CHUNK)
-        self._walk = bf.HeaderWalk(source, header.buffer_size)
+        self._walk = bf.HeaderWalk(source, header.buffer_size, packed=header.compression != 0)
         self._unpacker = Unpacker(header.compression, source.size)
         self._block = _Block()
         self._ordinal = 0
@@ -150,8 +150,9 @@ class _Reader:
             start = at - block.at
             end = int(start[-1] + length[-1])
             data = block.data[: _aligned(end) + _SPARE]
+            block.length = 0  # handed on, and what follows its last buffer is overwritten
+            self._walk.use_block(memoryview(b""), 0)
             data[end:] = 0
-            block.length = 0  # handed on
         elif in_place and not block.holds(places[0].at, places[0].length):  # one lost range, larger than a block
             start, data = np.zeros(1, np.int64), np.zeros(_SPARE, np.uint8)
         else:

@@ -103,10 +103,10 @@ class TraceFile:
 
 def _find_header(source: Source, head: bytes) -> LogHeader | None:
     """Look for the log header of a file that does not begin with one; None where it is no ETL at all."""
-    begin = Finder(source).find(0, min(source.size, _SEARCHED))
+    begin = Finder(source, 0, packed=True).find(0, min(source.size, _SEARCHED))
     if begin is None:
         return None
-    walk = HeaderWalk(source, 0)
+    walk = HeaderWalk(source, 0, packed=True)
     walk.at = begin
     good = 0
     for _ in range(_TRIES):

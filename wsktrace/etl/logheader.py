@@ -151,6 +151,6 @@ def read_log_header(block: bytes) -> LogHeader | None:
         logger_name=logger_name,
         log_file_name=log_file_name,
         header_clock=struct.unpack_from("<q", block, _BUFFER_HEADER + 0x10)[0],
-        compression=state & 0xFFFF if head[11] & COMPRESSED_MODE else 0,
+        compression=state & 0xFFFF if head[_HEAD_NAMES.index("log_file_mode")] & COMPRESSED_MODE else 0,
         damaged=damaged,
     )

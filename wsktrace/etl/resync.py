@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     from wsktrace.etl.source import Source
 
-__all__ = ["Finder"]
+__all__ = ["MAX_STATE", "Finder"]
 
 _HEADER = 0x48
 _NEEDED = 0x50  # bytes from a header's start that the test looks at
 _WINDOW = 1 << 20
 _FLAG_COMPRESSED = 0x40
+#: a header's State is below this: 3 (flush) in nearly all on disk, 0 in some header buffers, a format in packed files
+MAX_STATE = 16
 _CHECKS = 1_000_000  # places of one file whose stride is followed; only bytes made to look like headers need more
 
 
@@ -37,10 +39,19 @@ def _u32(block: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class Finder:
-    """Finds plausible headers in one file."""
+    """Finds plausible headers in one file.
 
-    def __init__(self, source: Source) -> None:
+    Args:
+        source: the file.
+        grid: buffer size of the session, 0 where it is not known; a stride other than that must lead to a header that is
+            plausible itself.
+        packed: whether compressed buffers are to be believed in; nothing inside them tells them from noise.
+    """
+
+    def __init__(self, source: Source, grid: int, *, packed: bool) -> None:
         self._source = source
+        self._grid = grid
+        self._packed = packed
         self._checks = _CHECKS
 
     def plausible(self, at: int) -> bool:
@@ -70,6 +81,10 @@ class Finder:
         possible = block[0x37 : 0x37 + count] == 0
         possible &= block[0x35 : 0x35 + count] == 0
         possible &= block[0x36 : 0x36 + count] < 8
+        possible &= block[0x2F : 0x2F + count] == 0
+        possible &= block[0x2E : 0x2E + count] == 0
+        possible &= block[0x2D : 0x2D + count] == 0
+        possible &= block[0x2C : 0x2C + count] < MAX_STATE
         possible &= block[0x03 : 0x03 + count] <= MAX_BUFFER >> 24
         possible &= block[0x33 : 0x33 + count] <= MAX_BUFFER >> 24
         at = np.flatnonzero(possible)
@@ -77,6 +92,8 @@ class Finder:
         good = (stride >= _HEADER) & (stride <= MAX_BUFFER) & (offset >= _HEADER) & (offset <= MAX_BUFFER)
         at, stride, offset = at[good], stride[good], offset[good]
         packed = (block[at + 0x34] & _FLAG_COMPRESSED) != 0
+        if not self._packed:
+            at, stride, offset, packed = at[~packed], stride[~packed], offset[~packed], packed[~packed]
         half = block[at + 0x4A].astype(np.int64) | block[at + 0x4B].astype(np.int64) << 8
         good = packed | ((offset <= stride) & ((offset == _HEADER) | (KIND_OF_MARKER[half] != 0)))
         return list(zip(at[good].tolist(), stride[good].tolist(), strict=True))
@@ -89,5 +106,10 @@ class Finder:
         if len(raw) < 0x38:
             return False
         (size,) = struct.unpack_from("<I", raw)
-        flags, kind = struct.unpack_from("<HH", raw, 0x34)
-        return bool(_HEADER <= size <= MAX_BUFFER and kind < 8 and flags < 0x100)
+        state, _, flags, kind = struct.unpack_from("<IIHH", raw, 0x2C)
+        if not (_HEADER <= size <= MAX_BUFFER and kind < 8 and flags < 0x100 and state < MAX_STATE):
+            return False
+        if stride == self._grid:
+            return True
+        block = np.frombuffer(self._source.read(after, _NEEDED), np.uint8)
+        return bool(self._candidates(block, 1))
