@@ -8,21 +8,23 @@ __all__ = ["command"]
 
 
 @click.command("rule")
-@click.argument("rule_id", metavar="[ID]", required=False)
+@click.argument("names", metavar="[ID]...", nargs=-1)
 @click.option("--format", "form", type=click.Choice(["text", "json", "md"]), default="text", show_default=True)
-def command(rule_id: str | None, form: str) -> int:
+def command(names: tuple[str, ...], form: str) -> int:
     """List the rules, or explain one.
 
-    ID is a rule's name, with or without WSK- before it: SD-LEAK.
+    ID is a rule's name with or without WSK- before it, such as SD-LEAK; or how several begin: SD lists all of
+    security descriptors.
     """
     from wsktrace.cli.output import emit
     from wsktrace.report import rules
+    from wsktrace.rules.registry import select
 
-    chosen = rules.all_rules() if rule_id is None else [rules.find(rule_id)]
+    chosen = list(select(names or None))
     if form == "json":
-        emit(rules.as_json(chosen, whole=rule_id is not None))
-    elif rule_id is None:
-        emit(rules.listing(chosen, markdown=form == "md"))
-    else:
+        emit(rules.as_json(chosen))
+    elif len(chosen) == 1:
         emit(rules.explanation(chosen[0], markdown=form == "md"))
+    else:
+        emit(rules.listing(chosen, markdown=form == "md"))
     return 0

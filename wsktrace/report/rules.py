@@ -4,65 +4,36 @@ from __future__ import annotations
 
 import json
 import textwrap
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.errors import UsageError
+from wsktrace.rules.registry import FAMILIES, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsktrace.rules.registry import Rule
 
-__all__ = ["all_rules", "as_json", "explanation", "find", "head", "listing"]
+__all__ = ["as_json", "explanation", "head", "listing"]
 
-_WIDTH = 96
-_PREFIX = "WSK-"
-
-
-def all_rules() -> list[Rule]:
-    """Return every rule, by id."""
-    from wsktrace.rules.registry import RULES
-
-    return [RULES[name] for name in sorted(RULES)]
+_WIDTH = 100
+_FIELDS = ("id", "severity", "party", "sentence", "doc", "source", "needs", "shape", "limits", "advice", "family")
 
 
-def find(name: str) -> Rule:
-    """Return a rule by its id, in any case, with or without ``WSK-``; ``UsageError`` where there is none."""
-    from difflib import get_close_matches
-
-    from wsktrace.rules.registry import RULES
-
-    wanted = name.strip().upper()
-    for candidate in (wanted, _PREFIX + wanted):
-        if candidate in RULES:
-            return RULES[candidate]
-    near = get_close_matches(wanted if wanted.startswith(_PREFIX) else _PREFIX + wanted, RULES, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise UsageError(f"no rule named {name!r}{hint} 'wsktrace rule' lists them all")
-
-
-def listing(rules: Sequence[Rule], *, markdown: bool = False) -> str:
-    """Return one line a rule."""
-    if markdown:
-        lines = ["| rule | severity | whose duty | what must hold |", "|---|---|---|---|"]
-        lines += [f"| {r.id} | {r.severity} | {r.party} | {_cell(r.sentence)} |" for r in rules]
-        return "\n".join(lines) + "\n"
-    width = max((len(r.id) for r in rules), default=0)
-    indent = " " * (width + 26)
-    return "".join(
-        textwrap.fill(
-            f"{r.id:<{width}}  {r.severity:<7}  {r.party:<15}{r.sentence}", _WIDTH + 24, subsequent_indent=indent
-        )
-        + "\n"
-        for r in rules
-    )
+def listing(rules: Sequence[Rule], *, markdown: bool = False, link: str = "") -> str:
+    """Return the rules by family, one entry each; ``link``: makes an id a link, ``{id}`` stands for it in the address."""
+    parts = []
+    for family, members in groupby(rules, key=lambda rule: rule.family):
+        title = FAMILIES.get(family, family)
+        parts.append(_table(title, list(members), link) if markdown else _list(title, list(members)))
+    return "\n".join(parts)
 
 
 def explanation(rule: Rule, *, markdown: bool = False) -> str:
     """Return all that is to be said about a rule."""
     if markdown:
         return f"# {rule.id}\n\n{head(rule)}"
-    parts = [f"{rule.id}  ({rule.severity}, a duty of the {rule.party})", "", _fill(rule.sentence)]
+    parts = [f"{rule.id}  ({_duty(rule)})", "", _fill(rule.sentence)]
     if rule.doc:
         parts += ["", _fill(rule.doc)]
     for title, text in _sections(rule).items():
@@ -71,23 +42,39 @@ def explanation(rule: Rule, *, markdown: bool = False) -> str:
 
 
 def head(rule: Rule) -> str:
-    """Return the generated head of a rule's page, Markdown."""
-    parts = [f"*{rule.severity}, a duty of the {rule.party}*", f"**{rule.sentence}**"]
+    """Return the head of a rule's page, Markdown."""
+    parts = [f"**{rule.sentence}**", f"*{_duty(rule)}*"]
     if rule.doc:
         parts.append(rule.doc.strip())
-    parts += [f"**{title}.** {' '.join(text.split())}" for title, text in _sections(rule).items()]
+    parts += [f"**{title}:** {' '.join(text.split())}" for title, text in _sections(rule).items()]
     return "\n\n".join(parts) + "\n"
 
 
-def as_json(rules: Sequence[Rule], *, whole: bool) -> str:
-    """Return the rules as JSON: of one an object, of several a list."""
-    objects = [_object(rule) for rule in rules]
-    return json.dumps(objects[0] if whole else objects, indent=1, ensure_ascii=False) + "\n"
+def as_json(rules: Sequence[Rule]) -> str:
+    """Return the rules as a JSON list."""
+    held: list[dict[str, Any]] = [{name: getattr(rule, name) for name in _FIELDS} for rule in rules]
+    return json.dumps(held, indent=1, ensure_ascii=False) + "\n"
 
 
-def _object(rule: Rule) -> dict[str, Any]:
-    names = ("id", "severity", "party", "sentence", "doc", "source", "needs", "shape", "limits", "advice")
-    return {name: getattr(rule, name) for name in names}
+def _list(title: str, rules: list[Rule]) -> str:
+    lines = [title]
+    for rule in rules:
+        lines.append(f"  {rule.id:<34} {_duty(rule)}")
+        lines.append(textwrap.fill(rule.sentence, _WIDTH, initial_indent="      ", subsequent_indent="      "))
+    return "\n".join(lines) + "\n"
+
+
+def _table(title: str, rules: list[Rule], link: str) -> str:
+    lines = [f"## {title}", "", "| rule | severity | whose duty | what must hold |", "|---|---|---|---|"]
+    for rule in rules:
+        name = f"[{rule.id}]({link.format(id=rule.id)})" if link else rule.id
+        sentence = rule.sentence.replace("|", "\\|")
+        lines.append(f"| {name} | {rule.severity} | {rule.party} | {sentence} |")
+    return "\n".join(lines) + "\n"
+
+
+def _duty(rule: Rule) -> str:
+    return f"{rule.severity}, a duty of the {rule.party}"
 
 
 def _sections(rule: Rule) -> dict[str, str]:
@@ -95,8 +82,8 @@ def _sections(rule: Rule) -> dict[str, str]:
     titled = {
         "What to do": rule.advice,
         "What the trace must show": rule.needs,
-        "How it is decided": rule.shape,
-        "What it cannot tell": rule.limits,
+        "How it is decided": SHAPES.get(rule.shape, rule.shape),
+        "What can mislead it": rule.limits,
         "Source": rule.source,
     }
     return {title: text for title, text in titled.items() if text}
@@ -107,7 +94,3 @@ def _fill(text: str, indent: str = "") -> str:
     return "\n\n".join(
         textwrap.fill(" ".join(p.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent) for p in paragraphs
     )
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -1,0 +1,138 @@
+"""Writes the pages, and the heads of pages, that follow from the code: tables, verbs, rules.
+
+``python docs/generate.py`` writes them; ``--check`` writes nothing, names the pages that are not as they should be, and
+exits with 1 where there are any.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wsktrace.cli.main import VERBS
+from wsktrace.report.rules import head, listing
+from wsktrace.rules.registry import RULES
+from wsktrace.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wsktrace.rules.registry import Rule
+    from wsktrace.schema import Table
+
+DOCS = Path(__file__).resolve().parent
+NOTE = "<!-- written by docs/generate.py; change the code, not this page -->"
+BEGIN = "<!-- head written by docs/generate.py from the rule's declaration; write below the end mark -->"
+END = "<!-- end of the head -->"
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Yield each generated page with the text that it should have."""
+    yield DOCS / "reference" / "tables.md", tables()
+    yield DOCS / "reference" / "commands.md", commands()
+    yield DOCS / "rules" / "index.md", rules_index()
+    for rule in RULES.values():
+        path = DOCS / "rules" / f"{rule.id}.md"
+        yield path, rule_page(rule, path.read_text("utf-8") if path.exists() else "")
+
+
+def tables() -> str:
+    """Return the reference of all tables."""
+    intro = (
+        "Each is a pandas data frame (`trace.irps`), an Arrow table (`trace.arrow(\"irps\")`) and a Parquet file of\n"
+        "`wsktrace export`. A null is a fact that the trace does not show; it never stands for zero.\n"
+        "`address` is an unsigned 64-bit integer, `status` a 32-bit one, `time` a `timestamp[ns, UTC]`, `word` a string out of few,\n"
+        "`ids` a list of unsigned 64-bit integers.\n"
+    )
+    contents = "\n".join(f"- [`{t.name}`](#{t.name}): {t.row}" for t in TABLES.values())
+    return f"# Tables\n\n{NOTE}\n\n{intro}\n{contents}\n\n" + "\n".join(map(_table, TABLES.values()))
+
+
+def _table(table: Table) -> str:
+    rows = [
+        f"| `{c.name}` | {c.type}{'' if c.nullable else ', never null'} | {c.unit} | {_cell(c.meaning)} |"
+        for c in table.columns
+    ]
+    head_ = ["| column | type | unit | meaning |", "|---|---|---|---|"]
+    return "\n".join([f"## {table.name}", "", table.row, "", *head_, *rows, ""])
+
+
+def commands() -> str:
+    """Return the reference of all verbs."""
+    parts = ["# Commands", "", NOTE, "", "What `wsktrace VERB --help` says. Exit status: [check](#check).", ""]
+    for verb, (module, _) in VERBS.items():
+        parts += [f"## {verb}", "", *_command(import_module(module).command), ""]
+    return "\n".join(parts)
+
+
+def _command(command: click.Command) -> list[str]:
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    usage = " ".join(["wsktrace", command.name or "", *(a.metavar or a.human_readable_name.upper() for a in arguments)])
+    help_ = "\n".join(line.strip() for line in (command.help or "").replace("\b", "").strip().splitlines())
+    lines = [f"    {usage}{' [OPTIONS]' if options else ''}", "", help_]
+    if options:
+        lines += ["", "| option | meaning |", "|---|---|"]
+        lines += [f"| `{_names(option)}` | {_cell(_meaning(option))} |" for option in options]
+    return lines
+
+
+def _names(option: click.Option) -> str:
+    value = "" if option.is_flag else f" {option.metavar or _choices(option) or option.type.name.upper()}"
+    return ", ".join(sorted(option.opts, key=len)) + value
+
+
+def _choices(option: click.Option) -> str:
+    return "|".join(map(str, option.type.choices)) if isinstance(option.type, click.Choice) else ""
+
+
+def _meaning(option: click.Option) -> str:
+    default = f" Default: {option.default}." if option.show_default and option.default is not None else ""
+    return f"{option.help or ''}{default}".strip()
+
+
+def rules_index() -> str:
+    """Return the index of the rules."""
+    intro = f"{len(RULES)} rules. `wsktrace rule ID` prints a page's head offline; [verdicts](../explanation/verdicts.md) explains fail,\nsuspect and unknown.\n"
+    return f"# Rules\n\n{NOTE}\n\n{intro}\n{listing(list(RULES.values()), markdown=True, link='{id}.md')}"
+
+
+def rule_page(rule: Rule, held: str) -> str:
+    """Return a rule's page: the head as declared, and below it what the page holds already."""
+    _, mark, body = held.partition(END)
+    if not mark:
+        body = "\n" + held if held else "\n"
+    return f"# {rule.id}\n\n{BEGIN}\n\n{head(rule)}\n{END}{body}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or check them."""
+    check = arguments == ["--check"]
+    if arguments and not check:
+        print("usage: python docs/generate.py [--check]", file=sys.stderr)
+        return 2
+    stale = [(path, text) for path, text in pages() if not path.exists() or path.read_text("utf-8") != text]
+    known = {f"{name}.md" for name in RULES} | {"index.md", "seed.md"}
+    orphans = [path for path in sorted((DOCS / "rules").glob("*.md")) if path.name not in known]
+    for path, text in stale:
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8", newline="\n")
+        print(f"{'stale' if check else 'wrote'}: {path.relative_to(DOCS.parent).as_posix()}")
+    for path in orphans:
+        print(f"no such rule: {path.relative_to(DOCS.parent).as_posix()}")
+    if check and (stale or orphans):
+        print("run: python docs/generate.py")
+    return 1 if orphans or (check and stale) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
