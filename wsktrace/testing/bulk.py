@@ -51,7 +51,8 @@ ADDRESSES: Final = frozenset(
         "SocketContext",
     }
 )
-_BATCH: Final = 16 << 20
+#: Bytes of block copies made at once: few enough to stay in the processor cache.
+_BATCH: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,11 @@ def _ns(options: TraceOptions, ticks: int) -> int:
 
 
 def _moved(event: Event, plan: _Plan, k: int, ns: int, width: int) -> Event:
-    fields = {}
+    fields = dict(event.fields)
     for name, value in event.fields.items():
-        mask = (1 << 8 * (8 if name in ADDRESS_VALUES else width)) - 1
-        fields[name] = value + k * plan.addend(name, value) & mask
+        grown = k * plan.addend(name, value)
+        if grown:
+            fields[name] = value + grown & (1 << 8 * (8 if name in ADDRESS_VALUES else width)) - 1
     seq = None if event.seq is None else event.seq + k * plan.seq.get(event.image, 0)
     return replace(event, time=event.time + ns, seq=seq, fields=fields)
 
@@ -245,8 +247,8 @@ def write_repeated(
 ) -> Summary:
     """Write a trace of ``block`` repeated, to a path or a seekable binary file. See ``Repetition``.
 
-    The bytes are those of ``write_native(list(repeat_events(...)))``. Memory: some times 16 MiB or, where that is
-    more, some times the block.
+    The bytes are those of ``write_native(list(repeat_events(...)))``. Memory: a few MiB and
+    a few times the block; per CPU one buffer.
     """
     plan = _plan(block, repetitions, how, options)
     if isinstance(target, (str, os.PathLike)):

@@ -18,7 +18,7 @@ __all__ = ["LogFields", "Part", "join", "log_fields", "patch_log", "record_sizes
 _HEAD: Final = BUFFER_HEADER.size
 _LOG: Final = _HEAD + 0x20
 #: Field of the log header → (offset where pointers have 8 bytes, offset where they have 4, struct code).
-_FIELDS: Final = {
+_FIELDS: Final[dict[str, tuple[int, int, str]]] = {
     "end_time": (0x10, 0x10, "<q"),
     "max_file_size": (0x1C, 0x1C, "<I"),
     "mode": (0x20, 0x20, "<I"),
@@ -138,7 +138,7 @@ def _column(header: Part) -> int:
 def log_fields(header: Part) -> LogFields:
     """Read the log header of the first buffer."""
     column = _column(header)
-    values = {name: header.get(_LOG + spec[column], str(spec[2])) for name, spec in _FIELDS.items()}
+    values = {name: header.get(_LOG + spec[column], spec[2]) for name, spec in _FIELDS.items()}
     return LogFields(**values, header_clock=header.get(_HEAD + 0x10, "<q"))
 
 
@@ -147,7 +147,7 @@ def patch_log(header: Part, **values: int) -> None:
     column = _column(header)
     for name, value in values.items():
         spec = _FIELDS[name]
-        struct.pack_into(spec[2], header.data, _LOG + int(spec[column]), value)
+        struct.pack_into(spec[2], header.data, _LOG + spec[column], value)
 
 
 def records(part: Part, compression: int = 0) -> bytes:
