@@ -202,7 +202,7 @@ class Session:
         options, held = self._options, flush.buffer
         used = _HEAD + held.used
         size = options.buffer_size
-        parts: list[bytes | memoryview] = [memoryview(part) for part in held.parts]
+        parts: list[bytes | memoryview] = [part.data for part in held.parts]
         if options.compression != "none":
             from wsktrace.testing.compress import compress
 

@@ -18,17 +18,17 @@ __all__ = ["LogFields", "Part", "join", "log_fields", "patch_log", "record_sizes
 _HEAD: Final = BUFFER_HEADER.size
 _LOG: Final = _HEAD + 0x20
 #: Field of the log header → (offset where pointers have 8 bytes, offset where they have 4, struct code).
-_FIELDS: Final[dict[str, tuple[int, int, str]]] = {
-    "end_time": (0x10, 0x10, "<q"),
-    "max_file_size": (0x1C, 0x1C, "<I"),
-    "mode": (0x20, 0x20, "<I"),
-    "buffers_written": (0x24, 0x24, "<I"),
-    "events_lost": (0x30, 0x30, "<I"),
-    "cpu_mhz": (0x34, 0x34, "<I"),
-    "frequency": (0x100, 0xF8, "<q"),
-    "start_time": (0x108, 0x100, "<q"),
-    "clock": (0x110, 0x108, "<I"),
-    "buffers_lost": (0x114, 0x10C, "<I"),
+_FIELDS: Final[dict[str, tuple[tuple[int, int], str]]] = {
+    "end_time": ((0x10, 0x10), "<q"),
+    "max_file_size": ((0x1C, 0x1C), "<I"),
+    "mode": ((0x20, 0x20), "<I"),
+    "buffers_written": ((0x24, 0x24), "<I"),
+    "events_lost": ((0x30, 0x30), "<I"),
+    "cpu_mhz": ((0x34, 0x34), "<I"),
+    "frequency": ((0x100, 0xF8), "<q"),
+    "start_time": ((0x108, 0x100), "<q"),
+    "clock": ((0x110, 0x108), "<I"),
+    "buffers_lost": ((0x114, 0x10C), "<I"),
 }
 #: Header types whose Size stands at +4; of all others at +0.
 _SIZE_AT_4: Final = (
@@ -138,7 +138,7 @@ def _column(header: Part) -> int:
 def log_fields(header: Part) -> LogFields:
     """Read the log header of the first buffer."""
     column = _column(header)
-    values = {name: header.get(_LOG + spec[column], spec[2]) for name, spec in _FIELDS.items()}
+    values = {name: header.get(_LOG + places[column], code) for name, (places, code) in _FIELDS.items()}
     return LogFields(**values, header_clock=header.get(_HEAD + 0x10, "<q"))
 
 
@@ -146,8 +146,8 @@ def patch_log(header: Part, **values: int) -> None:
     """Overwrite fields of the log header by name."""
     column = _column(header)
     for name, value in values.items():
-        spec = _FIELDS[name]
-        struct.pack_into(spec[2], header.data, _LOG + spec[column], value)
+        places, code = _FIELDS[name]
+        struct.pack_into(code, header.data, _LOG + places[column], value)
 
 
 def records(part: Part, compression: int = 0) -> bytes:
