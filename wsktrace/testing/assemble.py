@@ -65,6 +65,10 @@ class Addresses:
         first, step = _AREAS[kind]
         return _narrow(first + count * step & ~0xF, self.pointer_size)
 
+    def reload(self) -> None:
+        """Load a driver again: what its image holds gets its addresses from the beginning."""
+        self._made.pop("image", None)
+
     def give_back(self, kind: str, address: int) -> None:
         """Take an address back, for the next of that kind."""
         self._free.setdefault(kind, []).append(address)
@@ -82,15 +86,21 @@ class Assembled:
 
 @dataclass(slots=True)
 class _Running:
-    """A fragment while it is played."""
+    """A fragment while it is played.
+
+    ``threads``: its thread numbers → real ones. ``dpc``: where its DPC runs, (processor, thread), and how deep it is.
+    """
 
     fragment: Fragment
     names: dict[str, int]
     ends: dict[int, list[str]]
-    cpus: list[int] | None
+    cpus: list[int]
+    shared: dict[str, int]
     threads: dict[int, int] = field(default_factory=dict)
     at: int = 0
+    dpc: tuple[int, int] | None = None
     depth: int = 0
+    patience: int = 2000
 
 
 def _last_uses(fragment: Fragment) -> dict[int, list[str]]:
@@ -129,89 +139,120 @@ def assemble(
     *,
     cpus: int = 0,
     rng: Random | None = None,
-    shared: dict[str, int] | None = None,
     addresses: Addresses | None = None,
     seq: dict[int, int] | None = None,
-    skew: int = 0,
 ) -> Assembled:
     """Play all fragments at once.
 
     Args:
         fragments: each starts at its time; inner gaps are stretched at random where ``rng`` is given.
-        cpus: processors; every fragment's are mapped onto them at random. 0: they are taken as written.
+        cpus: processors; every fragment's are mapped onto them at random, and its threads onto those that have nothing
+            to do. 0: both are taken as written.
         rng: source of all chance; None plays exactly what is written.
-        shared: names that mean the same in all fragments, with their addresses; grows by what ``addresses`` gives.
         addresses: where names get their addresses.
         seq: driver → last sequence number it has used; updated.
-        skew: ns by which the processors' clocks may differ; each processor's own stays monotonic.
     """
-    shared = {} if shared is None else shared
-    addresses = addresses or Addresses()
-    seq = {} if seq is None else seq
-    offset = [rng.randrange(skew + 1) for _ in range(max(cpus, 1))] if rng and skew else None
-    running = []
-    for fragment in fragments:
-        mapping = rng.sample(range(cpus), cpus) if rng and cpus else None
-        running.append(_Running(fragment, {}, _last_uses(fragment), mapping))
-    out = Assembled([], [r.names for r in running])
-    heap = [(f.start + f.drafts[0].gap, n) for n, f in enumerate(fragments) if f.drafts]
-    heapq.heapify(heap)
-    owners: dict[int, int] = {}
-    free_threads: list[int] = []
-    now = -_TICK
-    while heap:
-        due, n = heapq.heappop(heap)
-        run = running[n]
-        draft = run.fragment.drafts[run.at]
-        cpu = run.cpus[draft.cpu % cpus] if run.cpus else draft.cpu
-        if run.cpus and not draft.tid and owners.get(cpu, n) != n:
-            heapq.heappush(heap, (due + 2 * US, n))
-            continue
-        now = max(due - due % _TICK, now + _TICK)
-        if run.cpus and not draft.tid:
-            run.depth += {START: 1, STOP: -1}.get(draft.opcode, 0)
-            owners[cpu] = n
-            if run.depth == 0:
-                del owners[cpu]
-        if run.cpus and not run.threads:
+    player = _Player(fragments, cpus, rng, addresses or Addresses(), {} if seq is None else seq)
+    return player.play()
+
+
+class _Player:
+    """Plays fragments; see ``assemble``."""
+
+    def __init__(
+        self, fragments: Sequence[Fragment], cpus: int, rng: Random | None, addresses: Addresses, seq: dict[int, int]
+    ) -> None:
+        self.rng, self.addresses, self.seq = rng, addresses, seq
+        self.running = []
+        for fragment in fragments:
+            mapping = rng.sample(range(cpus), cpus) if rng and cpus else []
+            shared = fragment.shared if fragment.shared is not None else {}
+            self.running.append(_Running(fragment, {}, _last_uses(fragment), mapping, shared))
+        self.out = Assembled([], [r.names for r in self.running])
+        self.now = -_TICK
+        self.in_dpc: dict[int, int] = {}  # processor → fragment whose DPC runs there
+        self.in_call: dict[int, list[int]] = {}  # processor → threads that are inside a call there
+        self.free_threads: list[int] = []
+        self.made_threads = 0
+
+    def play(self) -> Assembled:
+        heap = [
+            (r.fragment.start + r.fragment.drafts[0].gap, n) for n, r in enumerate(self.running) if r.fragment.drafts
+        ]
+        heapq.heapify(heap)
+        while heap:
+            due, n = heapq.heappop(heap)
+            run = self.running[n]
+            draft = run.fragment.drafts[run.at]
+            cpu = run.cpus[draft.cpu % len(run.cpus)] if run.cpus else draft.cpu
+            if run.cpus and self.in_dpc.get(cpu, n) != n and run.patience:
+                run.patience -= 1
+                heapq.heappush(heap, (due + 2 * US, n))
+                continue
+            self.now = max(due - due % _TICK, self.now + _TICK)
+            self._log(draft, run, cpu, self._thread(draft, n, run, cpu) if run.cpus else draft.tid)
+            run.at += 1
+            if run.at < len(run.fragment.drafts):
+                gap = run.fragment.drafts[run.at].gap
+                gap = int(gap * (1 + self.rng.random() * 0.6)) if self.rng else gap
+                heapq.heappush(heap, (self.now + gap, n))
+            else:
+                self.free_threads += run.threads.values()
+                self.out.end = max(self.out.end, self.now + run.fragment.tail)
+        return self.out
+
+    def _thread(self, draft: Draft, n: int, run: _Running, cpu: int) -> int:
+        """Return the real thread; a DPC takes the number of the thread that it interrupts."""
+        if not run.threads:
             for tid in sorted({d.tid for d in run.fragment.drafts} - {0}):
-                run.threads[tid] = (
-                    free_threads.pop() if free_threads else 4100 + 4 * sum(len(r.threads) for r in running)
-                )
-        count = seq[draft.image] = seq.get(draft.image, 0) + draft.hole + (draft.fate is not Fate.UNSEEN)
-        out.lost += draft.hole + (draft.fate is Fate.LOST)
-        event = _resolve(draft, run, shared, addresses)
-        event.time, event.cpu, event.seq = now + (offset[cpu] if offset else 0), cpu, count
-        event.tid = run.threads.get(draft.tid, draft.tid)
+                if not self.free_threads:
+                    self.made_threads += 1
+                    self.free_threads.append(4096 + 4 * self.made_threads)
+                run.threads[tid] = self.free_threads.pop()
+        step = {START: 1, STOP: -1}.get(draft.opcode, 0)
+        if draft.tid:
+            tid, inside = run.threads[draft.tid], self.in_call.setdefault(cpu, [])
+            if step > 0:
+                inside.append(tid)
+            elif step and tid in inside:
+                inside.remove(tid)
+            return tid
+        if run.dpc is None or run.dpc[0] != cpu:
+            inside = self.in_call.get(cpu, [])
+            interrupts = bool(inside and self.rng and self.rng.random() < 0.7)
+            run.dpc, run.depth = (cpu, inside[-1] if interrupts else 0), 0
+        tid = run.dpc[1]
+        run.depth += step
+        if run.depth > 0:
+            self.in_dpc[cpu] = n
+        else:
+            self.in_dpc.pop(cpu, None)
+            run.dpc = None
+        return tid
+
+    def _log(self, draft: Draft, run: _Running, cpu: int, tid: int) -> None:
+        counted = draft.hole + (draft.fate is not Fate.UNSEEN)
+        count = self.seq[draft.image] = self.seq.get(draft.image, 0) + counted
+        self.out.lost += draft.hole + (draft.fate is Fate.LOST)
+        image = image_base(draft.image, self.addresses.pointer_size)
+        fields = {name: self._value(value, draft, run) for name, value in draft.fields.items()}
+        event = Event(self.now, cpu, tid, draft.pid, draft.name, draft.opcode, fields, image, count)
         if draft.fate is Fate.LOGGED:
-            out.events.append(event)
+            self.out.events.append(complete(event))
         if (draft.name, draft.opcode) == ("DriverUnload", STOP):
-            seq[draft.image] = 0
+            self.seq[draft.image] = 0
         if not run.fragment.keep:
             for name in run.ends.get(run.at, ()):
-                if name in run.names and name not in shared:
-                    addresses.give_back(run.fragment.kinds[name], run.names[name])
-        run.at += 1
-        if run.at < len(run.fragment.drafts):
-            gap = run.fragment.drafts[run.at].gap
-            heapq.heappush(heap, (now + (int(gap * (1 + rng.random() * 0.6)) if rng else gap), n))
-        else:
-            free_threads += run.threads.values()
-            out.end = max(out.end, now + run.fragment.tail)
-    return out
+                if name in run.names and name not in run.shared:
+                    self.addresses.give_back(run.fragment.kinds[name], run.names[name])
 
-
-def _resolve(draft: Draft, run: _Running, shared: dict[str, int], addresses: Addresses) -> Event:
-    fields: dict[str, int] = {}
-    for name, value in draft.fields.items():
-        if isinstance(value, str):
-            known = shared.get(value, run.names.get(value))
-            if known is None:
-                known = addresses.take(run.fragment.kinds[value], draft.image)
-            if value.startswith(SHARED):
-                shared[value] = known
-            fields[name] = run.names[value] = known
-        else:
-            fields[name] = value
-    image = image_base(draft.image, addresses.pointer_size)
-    return complete(Event(0, draft.cpu, draft.tid, draft.pid, draft.name, draft.opcode, fields, image))
+    def _value(self, value: int | str, draft: Draft, run: _Running) -> int:
+        if not isinstance(value, str):
+            return value
+        known = run.shared.get(value, run.names.get(value))
+        if known is None:
+            known = self.addresses.take(run.fragment.kinds[value], draft.image)
+        if value.startswith(SHARED):
+            run.shared[value] = known
+        run.names[value] = known
+        return known

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsktrace.testing.draft import Fragment
     from wsktrace.testing.script import Script
 
-__all__ = ["ORDERS", "PATTERNS", "legal_fragment", "legal_trace", "order_trace", "whole"]
+__all__ = ["ORDERS", "PATTERNS", "careful", "legal_fragment", "legal_trace", "order_trace", "whole"]
 
 _CONNECTED = """
 open S Flags=connection SocketContext=ctx Dispatch=table.receive DispatchMembers=receive
@@ -33,7 +33,6 @@ PATTERNS: Final[dict[int, str]] = {
     # The completion routine ran before the call returned, and the call still says PENDING.
     1: """
 IrpAllocate A
-IrpSetCompletion A
 WskSocket A Flags=connection -> complete SUCCESS socket=S, PENDING
 IrpReuse A
 WskBind S A -> complete SUCCESS, PENDING
@@ -46,7 +45,6 @@ IrpFree A
     # The call returned SUCCESS and the driver waits for the completion routine nevertheless.
     2: """
 IrpAllocate A
-IrpSetCompletion A
 WskSocket A Flags=datagram -> SUCCESS
 IrpWait A
 complete A SUCCESS socket=S
@@ -110,7 +108,6 @@ IrpFree G
     # IRPs on the stack and inside objects, which IoAllocateIrp never saw.
     5: """
 IrpInitialize stack
-IrpSetCompletion stack
 WskSocket stack Flags=connection -> PENDING, complete SUCCESS socket=S
 IrpReuse embedded
 WskBind S embedded -> PENDING, complete SUCCESS
@@ -122,19 +119,14 @@ WskCloseSocket S stack -> PENDING, complete SUCCESS
     # One IRP, inside the socket's object, for everything in turn.
     6: """
 IrpInitialize A StackSize=2
-IrpSetCompletion A
 WskSocket A Flags=datagram -> PENDING, complete SUCCESS socket=S
 IrpReuse A
-IrpSetCompletion A
 WskBind S A -> complete SUCCESS, SUCCESS
 IrpReuse A
-IrpSetCompletion A
 WskControlSocket S A set SO_RCVBUF -> PENDING, complete SUCCESS
 IrpReuse A
-IrpSetCompletion A
 WskSendTo S A -> PENDING, complete SUCCESS Information=1024
 IrpReuse A
-IrpSetCompletion A
 WskCloseSocket S A -> PENDING, complete SUCCESS
 """,
     # Two WSK_CACHE_SD calls give the same pointer: two references, two releases.
@@ -286,9 +278,20 @@ def _orders() -> tuple[str, ...]:
 ORDERS: Final = _orders()
 
 
+def careful(body: str) -> str:
+    """Return the body with a completion routine set whenever an IRP was made ready for its next use."""
+    out: list[str] = []
+    for line in body.splitlines():
+        out.append(line)
+        verb, _, irp = line.partition(" ")
+        if verb in ("IrpAllocate", "IrpInitialize", "IrpReuse"):
+            out.append(f"IrpSetCompletion {irp.split()[0]}")
+    return "\n".join(out)
+
+
 def whole(body: str) -> str:
     """Return the script of a whole trace, from load to unload, in which the driver does this."""
-    return f"driver\n{body}\nunload\n"
+    return f"driver\n{careful(body)}\nunload\n"
 
 
 def legal_trace(number: int) -> Script:
@@ -303,4 +306,4 @@ def order_trace(number: int) -> Script:
 
 def legal_fragment(number: int) -> Fragment:
     """Return this pattern to be played among other traffic."""
-    return fragment(PATTERNS[number])
+    return fragment(careful(PATTERNS[number]))

@@ -1,0 +1,131 @@
+"""A busy driver: many sockets at once on several processors, reproducible by seed, legal unless told otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from wsktrace.testing.assemble import Addresses, Assembled, assemble
+from wsktrace.testing.draft import MS, SECOND, Fragment
+from wsktrace.testing.events import without_seq
+from wsktrace.testing.pen import Pen
+from wsktrace.testing.script import fragment
+from wsktrace.testing.stories import LOAD, STORIES, UNLOAD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsktrace.testing.events import Event
+
+__all__ = ["Traffic", "busy"]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a driver did.
+
+    Attributes:
+        events: in true order.
+        end: ns since the start until which the trace shows everything.
+        names: per extra fragment, in the order given, name → address.
+        closed: the driver was loaded and unloaded in the trace.
+    """
+
+    events: list[Event]
+    end: int
+    names: list[dict[str, int]] = field(default_factory=list)
+    closed: bool = True
+
+    def etl(self) -> bytes:
+        """Return the trace file."""
+        from wsktrace.testing.etl_options import TraceOptions
+        from wsktrace.testing.etl_writer import write_native
+
+        return write_native(self.events, options=TraceOptions(end=self.end))
+
+
+def busy(
+    seed: int,
+    *,
+    sockets: int = 40,
+    cpus: int = 4,
+    seconds: float = 20.0,
+    extras: Sequence[Fragment] = (),
+    unload: bool = True,
+    loads: int = 1,
+    drivers: int = 1,
+    seq: bool = True,
+    skew: int = 0,
+) -> Traffic:
+    """Return the traffic of a driver, or of several.
+
+    Args:
+        seed: equal seeds and arguments give equal events.
+        sockets: stories told, of one to about five sockets each; 0: only ``extras``.
+        cpus: processors, at least 3 where stories of several processors are among the extras.
+        seconds: over how long the stories begin, in bursts.
+        extras: what the first driver does besides (legal patterns, faults), in the first half of its last load.
+        unload: the drivers unload at the end.
+        loads: how often they are loaded and unloaded.
+        drivers: how many of them there are; the stories are divided among them.
+        seq: events carry sequence numbers.
+        skew: ns by which the processors' clocks differ at most.
+    """
+    rng = Random(f"wsktrace {seed}")  # noqa: S311 -- reproducible, no secret
+    addresses, counters = Addresses(), dict[int, int]()
+    out = Traffic([], 0, closed=unload)
+
+    def play(fragments: Sequence[Fragment]) -> Assembled:
+        played = assemble(fragments, cpus=cpus, rng=rng, addresses=addresses, seq=counters)
+        out.events += played.events
+        out.end = max(out.end, played.end)
+        return played
+
+    for load in range(loads):
+        last = load == loads - 1
+        addresses.reload()
+        shared = [dict[str, int]() for _ in range(drivers)]
+        for driver in range(drivers):
+            first = _of_driver(fragment(LOAD), driver, shared, out.end + MS)
+            names = play([first]).names[0]
+            shared[driver] |= {name: names[name] for name in ("C", "R", "DriverObject")}
+        bursts = [out.end + MS + int(rng.random() * seconds * SECOND) for _ in range(1 + sockets // 8)]
+        stories = [
+            _of_driver(_story(rng, cpus), n % drivers, shared, rng.choice(bursts) + rng.randrange(3 * MS))
+            for n in range(sockets)
+        ]
+        if last:
+            half = seconds * SECOND / 2
+            stories += [_of_driver(e, 0, shared, out.end + MS + int(rng.random() * half)) for e in extras]
+        played = play(stories)
+        if last:
+            out.names = played.names[len(stories) - len(extras) :]
+        if unload or not last:
+            for driver in range(drivers):
+                play([_of_driver(fragment(UNLOAD), driver, shared, out.end + MS)])
+    _skew(out.events, [rng.randrange(skew + 1) for _ in range(cpus)])
+    if not seq:
+        out.events = without_seq(out.events)
+    out.end = max(out.end, max((e.time for e in out.events), default=0)) + MS
+    return out
+
+
+def _of_driver(fragment: Fragment, driver: int, shared: list[dict[str, int]], start: int) -> Fragment:
+    """Let the fragment be what that driver does, from that time on."""
+    for draft in fragment.drafts:
+        draft.image = driver
+    fragment.shared, fragment.start = shared[driver], start
+    return fragment
+
+
+def _skew(events: list[Event], offsets: list[int]) -> None:
+    for event in events:
+        event.time += offsets[event.cpu]
+
+
+def _story(rng: Random, cpus: int) -> Fragment:
+    tell = rng.choices([story for story, _ in STORIES], [weight for _, weight in STORIES])[0]
+    pen = Pen(rng, cpus)
+    tell(pen)
+    return fragment(pen.end())
