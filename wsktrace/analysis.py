@@ -158,8 +158,8 @@ class Analysis:
             records=survey.records,
             cpus=header.number_of_processors,
             judged=len(reading.operations),
-            bytes=reading.inventory.bytes_by_class(survey),
-            providers=tuple(reading.inventory.provider_counts(reading.book, self.file.guids)),
+            bytes=reading.inventory.bytes(survey),
+            providers=reading.inventory.providers(reading.book, self.file.guids),
         )
 
     def info(self) -> dict[str, Any]:

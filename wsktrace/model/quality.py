@@ -36,9 +36,9 @@ def quality_columns(reading: Reading, lives: Lives) -> dict[str, Any]:
     ) -> None:
         rows.append((item, name, value, cpu, start, end, detail))
 
-    for name, size in reading.inventory.bytes_by_class(survey).items():
+    for name, size in reading.inventory.bytes(survey).items():
         row("bytes", name, size)
-    for name, size in reading.inventory.unpacked_by_class(survey).items():
+    for name, size in reading.inventory.bytes(survey, unpacked=True).items():
         row("unpacked_bytes", name, size)
     for name, count in survey.kinds.items():
         row("records", name, count)

@@ -114,12 +114,14 @@ def sockets(world: World, subs: Submissions) -> Sockets:
     lane = Lane(rows[by], keys[by])
     pick = by[lane.order]
     kind, doubt, source = kinds[pick], doubts[pick], source[pick]
-    generation, starts = _generations(world, lane, kind)
+    generation, starts = _generations(world, subs, lane, kind)
     gen = _Builder(world, subs, lane, kind, doubt, source, generation, starts)
     return gen.build(n)
 
 
-def _generations(world: World, lane: Lane, kind: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _generations(
+    world: World, subs: Submissions, lane: Lane, kind: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the generation of each element (-1 before any) and the positions where generations begin."""
     n = len(lane)
     if not n:
@@ -130,10 +132,10 @@ def _generations(world: World, lane: Lane, kind: NDArray[np.uint8]) -> tuple[NDA
     start = birth | (use & (begun < 0))
     # an op after a close whose end may have been followed by an unseen creation: another socket, adopted
     last_close, last_birth = lane.last(kind == CLOSE), lane.last(birth)
-    ended = lane.next(kind == CLOSED)
     p = np.flatnonzero(use & (last_close > last_birth))
-    over = ended[last_close[p]]
-    p = p[(over < 0) | (over < p)]
+    closing = subs.of_row[lane.rows[last_close[p]]]
+    ends = np.append(np.where(subs.link_doubt == 0, subs.complete, -1), -1)[closing]
+    p = p[ends < lane.rows[p]]
     p = p[world.touch(lane.rows[last_close[p]], lane.rows[p]) != 0]
     start[p[np.concatenate([[True], last_close[p][1:] != last_close[p][:-1]])] if len(p) else p] = True
     begins = np.maximum.accumulate(np.where(start, np.arange(n), -1))

@@ -233,6 +233,12 @@ class Facts:
         bare = (use < 0) & (ends >= 0) & known & (status >= 0x80000000)
         return (np.append(bad, False)[use] | bare) & self.op_is(rows, "WskCloseSocket")
 
+    def certain_end(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the row at which the call of each entry row certainly completed, -1 where that is not certain."""
+        use = self.submission(rows)
+        ends = np.where(self.irps.link_doubt == 0, self.irps.complete, -1)
+        return np.append(ends, -1)[use]
+
     @cached_property
     def client_of_irp(self) -> NDArray[np.uint64]:
         """Return per use of an IRP the client: the call's, or that of its socket; 0 where unknown."""

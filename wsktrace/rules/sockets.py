@@ -28,8 +28,7 @@ def _after_close(f: Facts, judged: int) -> Instances:
     excuse = f.hidden_birth(begun, rows) | f.births_unlogged(begun, rows)
     broken = broken.doubting(np.where(broken.seen, excuse, 0).astype(np.uint8))
     # between the close and its completion no new socket can have the address
-    done = lane.next((kind == so.CLOSED) & (element.doubt == 0))[np.maximum(closed_at, 0)]
-    firm = broken.seen & (done > at) & (f.world.unordered(begun, rows) == 0)
+    firm = broken.seen & (f.certain_end(begun) > rows) & (f.world.unordered(begun, rows) == 0)
     broken = broken.settled_where(firm)
     # an address that was never seen closed is judged only as far as something was seen
     known = closed_at >= 0
