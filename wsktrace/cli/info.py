@@ -1,0 +1,54 @@
+"""``wsktrace info``: what a file is, what is in it, what is lost or has no format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wsktrace.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["command"]
+
+#: Ending of -o → format.
+ENDINGS = {".json": "json", ".txt": "text", ".log": "text"}
+
+
+@click.command("info")
+@options.trace_input
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="Default: by the ending of -o, else text.")
+@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@options.quiet
+def command(trace: Path, member: str | None, profile: str, form: str | None, target: Path | None, quiet: bool) -> int:
+    """Say what a file is, what is in it, what is lost or has no format.
+
+    TRACE is an .etl file, or one packed as .gz or .zip. Every byte of it is accounted for.
+    """
+    from wsktrace.cli.output import Meter, emit, format_for, wants_colour
+
+    form = format_for(target, form, ENDINGS, "text")
+
+    from wsktrace.etl.file import open_trace
+    from wsktrace.report import info_text
+    from wsktrace.report.info import as_json, info
+    from wsktrace.wsk.mapping import read
+    from wsktrace.wsk.profile import load_profile
+
+    chosen = load_profile(profile)
+    with Meter(quiet=quiet) as meter, open_trace(trace, member=member) as file:
+        described = info(
+            read(
+                file,
+                profile=chosen,
+                operations=False,
+                progress=lambda done, total: meter("reading", done, total),
+            )
+        )
+    if form == "json":
+        emit(as_json(described), target)
+    else:
+        emit(info_text.render(described, colour=target is None and wants_colour()), target)
+    return 0
