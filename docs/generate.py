@@ -43,7 +43,7 @@ def pages() -> Iterator[tuple[Path, str]]:
 def tables() -> str:
     """Return the reference of all tables."""
     intro = (
-        "Each is a pandas data frame (`trace.irps`), an Arrow table (`trace.arrow(\"irps\")`) and a Parquet file of\n"
+        'Each is a pandas data frame (`trace.irps`), an Arrow table (`trace.arrow("irps")`) and a Parquet file of\n'
         "`wsktrace export`. A null is a fact that the trace does not show; it never stands for zero.\n"
         "`address` is an unsigned 64-bit integer, `status` a 32-bit one, `time` a `timestamp[ns, UTC]`, `word` a string out of few,\n"
         "`ids` a list of unsigned 64-bit integers.\n"

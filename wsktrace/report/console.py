@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from wsktrace import __version__
@@ -19,6 +20,8 @@ MOST_PENDING = 20
 MOST_OF_A_RULE = 5
 MOST_EVIDENCE = 6
 
+#: Characters of a line, where it is a sentence.
+_WIDTH = 110
 _MARKS = {"error": "✖", "warning": "▲", "info": "●"}
 _COLOURS = {"error": "31", "warning": "33", "info": "36", "suspect": "35", "title": "1", "faint": "2", "good": "32"}
 
@@ -37,6 +40,12 @@ class _Page:
     def title(self, text: str) -> None:
         """Add a heading below an empty line."""
         self.lines += ["", self.paint(text, "title")]
+
+    def wrapped(self, text: str, indent: int) -> None:
+        """Add a sentence, on as many lines as it needs."""
+        self.lines += textwrap.wrap(
+            text, _WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
 
     def paint(self, text: str, colour: str) -> str:
         """Return the text in a colour of ``_COLOURS``."""
@@ -140,7 +149,7 @@ def _findings(page: _Page, title: str, groups: dict[str, list[dict[str, Any]]], 
         times = f"  {len(found):,}×" if len(found) > 1 else ""
         page.add("  ", page.paint(f"{mark} {worst['severity']:<7} {clean(rule)}", colour), times, duty)
         for finding in found[:MOST_OF_A_RULE]:
-            page.add(f"      {clock_text(finding['time'])}  {clean(finding['message'])}")
+            page.wrapped(f"      {clock_text(finding['time'])}  {clean(finding['message'])}", 23)
             page.add("        ", page.paint(_where(finding), "faint"))
             if with_reason and finding["reason"]:
                 page.add(f"        {finding['reason']}: {REASONS.get(finding['reason'], '')}")
