@@ -27,6 +27,7 @@ HEADER = 0x48
 # LoggerId State Offset BufferFlag BufferType
 _STRUCT = struct.Struct("<IIIiqqQHHIIHH")
 _PROC_INDEX, _COMPRESSED = 0x20, 0x40
+_AHEAD = 8  # headers looked for on the session's grid
 
 
 class Head(NamedTuple):
@@ -54,6 +55,11 @@ class Head(NamedTuple):
             and self.buffer_flag < 0x100
             and self.state < MAX_STATE
         )
+
+    def credible(self) -> bool:
+        """Tell whether the declared end of data can be true, too: the header speaks for the stride that led to it."""
+        limit = MAX_BUFFER if self.compressed else self.buffer_size
+        return self.sound() and HEADER <= self.offset <= limit
 
     @property
     def compressed(self) -> bool:
@@ -86,12 +92,13 @@ class HeaderWalk:
         source: the file.
         grid: buffer size of the session, at whose multiples headers are looked for first; 0 where it is not known.
         packed: whether the file may hold compressed buffers.
+        compression: their format, 0 where it is not known.
     """
 
-    def __init__(self, source: Source, grid: int, *, packed: bool) -> None:
+    def __init__(self, source: Source, grid: int, *, packed: bool, compression: int = 0) -> None:
         self._source = source
         self._grid = grid if HEADER < grid <= MAX_BUFFER else 0
-        self._finder = Finder(source, self._grid, packed=packed)
+        self._finder = Finder(source, self._grid, packed=packed, compression=compression)
         self._block: memoryview = memoryview(b"")
         self._block_at = 0
         self.at = 0
@@ -116,47 +123,58 @@ class HeaderWalk:
         head = self.head(at)
         if head is None:
             return Place(at, size - at, BAD_HEADER | CUT, LOST)
-        if head.sound():
-            after = at + head.buffer_size
-            if after == size and (head.compressed or head.buffer_size == self._grid):
+        if not head.sound():
+            return self._doubtful_header(at, head)
+        after = at + head.buffer_size
+        if head.compressed or head.buffer_size == self._grid:
+            if after == size:
                 return Place(at, head.buffer_size, 0, head)
-            if after < size and (head.compressed or head.buffer_size == self._grid):
-                following = self.head(after)
-                if following is not None and following.sound():
-                    return Place(at, head.buffer_size, 0, head)
-            return self._doubtful_stride(at, head)
-        return self._doubtful_header(at, head)
+            following = self.head(after) if after < size else None
+            if following is not None and following.credible():
+                return Place(at, head.buffer_size, 0, head)
+        return self._doubtful_stride(at, head)
 
     def passed(self, place: Place) -> None:
         """Move on to what follows a buffer."""
         self.at = place.at + place.length
 
-    def _leads_on(self, at: int) -> bool:
-        """Tell whether a position is the end of the file or holds a header that can be believed."""
-        return at == self._source.size or self._finder.plausible(at)
+    def _on_grid(self, at: int, end: int) -> bool:
+        """Tell whether a believable header stands on one of the next multiples of the session's buffer size.
+
+        The first of them suffices mostly; the next ones are asked because damage can hit several headers in a row.
+        """
+        grid = self._grid
+        if not grid or at + grid > end:
+            return False
+        ahead = range(at + grid, min(end, at + _AHEAD * grid) + 1, grid)
+        return any(place == self._source.size or self._finder.plausible(place) for place in ahead)
 
     def _doubtful_stride(self, at: int, head: Head) -> Place:
         """A sound header whose stride is not the session's or does not lead to a sound one."""
         size, stride, grid = self._source.size, head.buffer_size, self._grid
         after = at + stride
-        if not head.compressed and grid not in (0, stride) and at + grid < size and self._finder.plausible(at + grid):
+        if not head.compressed and stride != grid and self._on_grid(at, min(size, after) - 1):
             return Place(at, grid, BAD_HEADER, head)  # the session's stride leads on, so this one is damaged
         following = self.head(after) if after < size else None
-        if after == size or (following is not None and following.sound()):
+        if after == size or (following is not None and following.credible()):
             return Place(at, stride, 0, head)
         # the next header is damaged, or bytes are missing and it comes earlier
-        earlier = self._finder.find(at + HEADER, min(after, size))
+        earlier = self._finder.find(at + (HEADER if head.credible() else 1), min(after, size))
         if earlier is not None:
-            return Place(at, earlier - at, BAD_HEADER, head)
+            return Place(at, earlier - at, BAD_HEADER, head if earlier - at >= HEADER else LOST)
         if after <= size:
             return Place(at, stride, 0, head)
+        if stride != grid and self._on_grid(at, size):
+            return Place(at, grid, BAD_HEADER, head)
         return Place(at, size - at, CUT, head)
 
     def _doubtful_header(self, at: int, head: Head) -> Place:
         """A header that cannot be true: believe its stride or the session's where one leads on, else search."""
-        size, grid = self._source.size, self._grid
-        for stride in (head.buffer_size, grid):
-            if HEADER <= stride <= MAX_BUFFER and at + stride <= size and self._leads_on(at + stride):
-                return Place(at, stride, BAD_HEADER, head)
+        size, stride = self._source.size, head.buffer_size
+        after = at + stride
+        if HEADER <= stride <= MAX_BUFFER and (after == size or (after < size and self._finder.plausible(after))):
+            return Place(at, stride, BAD_HEADER, head)
+        if self._on_grid(at, size):
+            return Place(at, self._grid, BAD_HEADER, head)
         found = self._finder.find(at + 1, size)
         return Place(at, (size if found is None else found) - at, BAD_HEADER, LOST)

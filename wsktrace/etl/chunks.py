@@ -66,7 +66,8 @@ class _Reader:
     def __init__(self, source: Source, header: LogHeader, guids: GuidIndex, ledger: Ledger, chunk_bytes: int) -> None:
         self._source, self._header, self._guids, self._ledger = source, header, guids, ledger
         self._limit = min(max(chunk_bytes, 1), MAX_CHUNK)
-        self._walk = bf.HeaderWalk(source, header.buffer_size, packed=header.compression != 0)
+        packed = header.compression != 0 or bool(header.damaged)
+        self._walk = bf.HeaderWalk(source, header.buffer_size, packed=packed, compression=header.compression)
         self._unpacker = Unpacker(header.compression, source.size)
         self._block = _Block()
         self._ordinal = 0

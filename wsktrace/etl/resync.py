@@ -1,19 +1,19 @@
 """Looks for a buffer header where no stride leads to one: after a damaged header, a gap, or bytes that went missing.
 
-A place is plausible when its header's fields can be true, its records begin with a known marker, and its own stride
-leads to the end of the file or to another header that can be true. Places are tested by the megabyte, not one by one,
-and at every byte: compressed buffers have any length.
+A place is plausible when its header's fields can be true, its records begin with a known marker, and something speaks
+for its stride: it is the session's, it leads to the end of the file or to another such header, or the bytes it spans
+unpack to the length that the header declares. Places are tested by the megabyte, not one by one, and at every byte: compressed buffers have
+any length.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from wsktrace.etl.records import KIND_OF_MARKER
-from wsktrace.etl.unpack import MAX_BUFFER
+from wsktrace.etl.unpack import MAX_BUFFER, Unpacker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,13 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_STATE", "Finder"]
 
+#: a header's State is below this: 3 (flush) in nearly all on disk, 0 in some header buffers, a format in packed files
+MAX_STATE = 16
+
 _HEADER = 0x48
 _NEEDED = 0x50  # bytes from a header's start that the test looks at
 _WINDOW = 1 << 20
 _FLAG_COMPRESSED = 0x40
-#: a header's State is below this: 3 (flush) in nearly all on disk, 0 in some header buffers, a format in packed files
-MAX_STATE = 16
 _CHECKS = 1_000_000  # places of one file whose stride is followed; only bytes made to look like headers need more
+_UNPACKED = 256 << 20  # bytes unpacked to find out whether a place is a buffer
+
+
+class _Candidate(NamedTuple):
+    """A place whose own fields can be true."""
+
+    at: int
+    stride: int
+    offset: int
+    packed: bool
 
 
 def _u32(block: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -43,16 +54,18 @@ class Finder:
 
     Args:
         source: the file.
-        grid: buffer size of the session, 0 where it is not known; a stride other than that must lead to a header that is
-            plausible itself.
-        packed: whether compressed buffers are to be believed in; nothing inside them tells them from noise.
+        grid: buffer size of the session, 0 where it is not known.
+        packed: whether compressed buffers are to be believed in.
+        compression: format of compressed buffers, 0 where it is not known.
     """
 
-    def __init__(self, source: Source, grid: int, *, packed: bool) -> None:
+    def __init__(self, source: Source, grid: int, *, packed: bool, compression: int = 0) -> None:
         self._source = source
         self._grid = grid
         self._packed = packed
         self._checks = _CHECKS
+        self._unpacker = Unpacker(compression, 0)
+        self._unpacker.budget = _UNPACKED
 
     def plausible(self, at: int) -> bool:
         """Tell whether a believable header is at a position."""
@@ -63,53 +76,54 @@ class Finder:
         end = min(end, self._source.size)
         while begin < end:
             width = min(_WINDOW, end - begin)
-            block = np.frombuffer(self._source.read(begin, width + _NEEDED - 1), np.uint8)
-            for place, stride in self._candidates(block, width):
+            for candidate in self._candidates(begin, width):
                 self._checks -= 1
                 if self._checks < 0:
                     return None
-                if self._leads_on(begin + place, stride):
-                    return begin + place
+                if self._speaks_for(candidate):
+                    return candidate.at
             begin += width
         return None
 
-    def _candidates(self, block: NDArray[np.uint8], width: int) -> list[tuple[int, int]]:
-        """Return place and stride of all headers in a window whose own fields can be true."""
+    def _candidates(self, begin: int, width: int) -> list[_Candidate]:
+        """Return all places in a window of the file where a header's own fields can be true."""
+        block = np.frombuffer(self._source.read(begin, width + _NEEDED - 1), np.uint8)
         count = min(width, block.size - _NEEDED + 1)
         if count <= 0:
             return []
-        possible = block[0x37 : 0x37 + count] == 0
-        possible &= block[0x35 : 0x35 + count] == 0
-        possible &= block[0x36 : 0x36 + count] < 8
-        possible &= block[0x2F : 0x2F + count] == 0
-        possible &= block[0x2E : 0x2E + count] == 0
-        possible &= block[0x2D : 0x2D + count] == 0
-        possible &= block[0x2C : 0x2C + count] < MAX_STATE
-        possible &= block[0x03 : 0x03 + count] <= MAX_BUFFER >> 24
-        possible &= block[0x33 : 0x33 + count] <= MAX_BUFFER >> 24
+        possible = np.ones(count, np.bool_)
+        for byte, below in (
+            (0x37, 1),  # BufferType
+            (0x36, 8),
+            (0x35, 1),  # BufferFlag
+            (0x2F, 1),  # State
+            (0x2E, 1),
+            (0x2D, 1),
+            (0x2C, MAX_STATE),
+            (0x03, (MAX_BUFFER >> 24) + 1),  # BufferSize
+            (0x33, (MAX_BUFFER >> 24) + 1),  # Offset
+        ):
+            possible &= block[byte : byte + count] < below
         at = np.flatnonzero(possible)
         stride, offset = _u32(block, at), _u32(block, at + 0x30)
-        good = (stride >= _HEADER) & (stride <= MAX_BUFFER) & (offset >= _HEADER) & (offset <= MAX_BUFFER)
-        at, stride, offset = at[good], stride[good], offset[good]
         packed = (block[at + 0x34] & _FLAG_COMPRESSED) != 0
-        if not self._packed:
-            at, stride, offset, packed = at[~packed], stride[~packed], offset[~packed], packed[~packed]
         half = block[at + 0x4A].astype(np.int64) | block[at + 0x4B].astype(np.int64) << 8
-        good = packed | ((offset <= stride) & ((offset == _HEADER) | (KIND_OF_MARKER[half] != 0)))
-        return list(zip(at[good].tolist(), stride[good].tolist(), strict=True))
+        records = (offset == _HEADER) | (KIND_OF_MARKER[half] != 0)
+        good = (stride >= _HEADER) & (stride <= MAX_BUFFER) & (offset >= _HEADER) & (offset <= MAX_BUFFER)
+        good &= (packed & self._packed) | (~packed & (offset <= stride) & records)
+        columns = (at[good] + begin, stride[good], offset[good], packed[good])
+        return [_Candidate(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
-    def _leads_on(self, at: int, stride: int) -> bool:
-        after = at + stride
-        if after >= self._source.size:
-            return after == self._source.size
-        raw = self._source.read(after, 0x38)
-        if len(raw) < 0x38:
-            return False
-        (size,) = struct.unpack_from("<I", raw)
-        state, _, flags, kind = struct.unpack_from("<IIHH", raw, 0x2C)
-        if not (_HEADER <= size <= MAX_BUFFER and kind < 8 and flags < 0x100 and state < MAX_STATE):
-            return False
-        if stride == self._grid:
+    def _speaks_for(self, candidate: _Candidate) -> bool:
+        """Tell whether more than its own fields speaks for a place."""
+        after = candidate.at + candidate.stride
+        if after == self._source.size:
             return True
-        block = np.frombuffer(self._source.read(after, _NEEDED), np.uint8)
-        return bool(self._candidates(block, 1))
+        if after > self._source.size:
+            return False
+        if (candidate.stride == self._grid and not candidate.packed) or self._candidates(after, 1):
+            return True
+        if candidate.packed:
+            body = self._source.read(candidate.at + _HEADER, candidate.stride - _HEADER)
+            return self._unpacker.unpack(body, candidate.offset - _HEADER) is not None
+        return False
