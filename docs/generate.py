@@ -45,8 +45,8 @@ def tables() -> str:
     intro = (
         'Each is a pandas data frame (`trace.irps`), an Arrow table (`trace.arrow("irps")`) and a Parquet file of\n'
         "`wsktrace export`. A null is a fact that the trace does not show; it never stands for zero.\n"
-        "`address` is an unsigned 64-bit integer, `status` a 32-bit one, `time` a `timestamp[ns, UTC]`, `word` a string out of few,\n"
-        "`ids` a list of unsigned 64-bit integers.\n"
+        "`address` is an unsigned 64-bit integer, `status` a 32-bit one, `time` a `timestamp[ns, UTC]`, `word` a\n"
+        "string out of few, `ids` a list of unsigned 64-bit integers.\n"
     )
     contents = "\n".join(f"- [`{t.name}`](#{t.name}): {t.row}" for t in TABLES.values())
     return f"# Tables\n\n{NOTE}\n\n{intro}\n{contents}\n\n" + "\n".join(map(_table, TABLES.values()))
@@ -97,7 +97,10 @@ def _meaning(option: click.Option) -> str:
 
 def rules_index() -> str:
     """Return the index of the rules."""
-    intro = f"{len(RULES)} rules. `wsktrace rule ID` prints a page's head offline; [verdicts](../explanation/verdicts.md) explains fail,\nsuspect and unknown.\n"
+    intro = (
+        f"{len(RULES)} rules. `wsktrace rule ID` prints a page's head offline;\n"
+        "[verdicts](../explanation/verdicts.md) explains fail, suspect and unknown.\n"
+    )
     return f"# Rules\n\n{NOTE}\n\n{intro}\n{listing(list(RULES.values()), markdown=True, link='{id}.md')}"
 
 

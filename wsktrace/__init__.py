@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsktrace.version import __version__
+
 if TYPE_CHECKING:
     from wsktrace.errors import FormatError, InputError, MissingDependency, NotAnEtlFile, UsageError, WsktraceError
     from wsktrace.trace import Finding, Trace, load, open  # noqa: A004 -- wsktrace.open reads as it should
@@ -34,8 +36,6 @@ __all__ = [
     "load",
     "open",
 ]
-
-__version__ = "0.1.0"
 
 #: Where each public name lives.
 _HOMES = {

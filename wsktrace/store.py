@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsktrace import __version__
 from wsktrace.errors import FormatError, UsageError
 from wsktrace.schema import SCHEMA_VERSION, TABLES
+from wsktrace.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import wsktrace
 from faked_traces import finding
+
+import wsktrace
 from wsktrace.cli.check import exit_status
 from wsktrace.cli.main import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SUSPECT = {"verdict": "suspect", "reason": "U-LOST"}
 
@@ -86,7 +89,23 @@ def test_an_ending_that_tells_nothing(opened: Any, capsys: pytest.CaptureFixture
 
 def test_options_reach_the_trace(opened: Any) -> None:
     asked = opened()
-    run("check t.zip --member net.etl --profile native --select SD --select IRP --ignore SD-LEAK --unknown".split())
+    run(
+        [
+            "check",
+            "t.zip",
+            "--member",
+            "net.etl",
+            "--profile",
+            "native",
+            "--select",
+            "SD",
+            "--select",
+            "IRP",
+            "--ignore",
+            "SD-LEAK",
+            "--unknown",
+        ]
+    )
     assert asked[0]["source"] == Path("t.zip")
     kept = {key: asked[0][key] for key in ("member", "profile", "select", "ignore", "unknown")}
     assert kept == {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import wsktrace
 from wsktrace.cli import main as module
 from wsktrace.cli.main import VERBS, run

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from faked_traces import START, finding, irp, usual_rows
+
 from wsktrace.report import console
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import jsonschema
+
 from wsktrace.report import json as report
 
 ADDRESS = {"type": ["string", "null"], "pattern": "^0x[0-9a-f]{1,16}$"}
@@ -38,7 +39,9 @@ SCHEMA = closed(
             reason={"enum": [None, "U-CAP", "U-START", "U-LOST", "U-ORDER", "U-ALIAS", "U-END"]},
             time=TIME,
             subject=closed(
-                table={"enum": ["irps", "sockets", "descriptors", "registrations", "operations"]}, id=COUNT, address=ADDRESS
+                table={"enum": ["irps", "sockets", "descriptors", "registrations", "operations"]},
+                id=COUNT,
+                address=ADDRESS,
             ),
             irp_id=MAYBE,
             irp=ADDRESS,
@@ -51,7 +54,9 @@ SCHEMA = closed(
     },
     rules={
         "type": "object",
-        "additionalProperties": closed(**dict.fromkeys(("fail", "pass", "unknown", "suspect", "not_applicable"), COUNT)),
+        "additionalProperties": closed(
+            **dict.fromkeys(("fail", "pass", "unknown", "suspect", "not_applicable"), COUNT)
+        ),
     },
 )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from wsktrace.stats import Histogram, bin_edges, bin_of, latency_columns, merge
 
 TOP = 2**63 - 1

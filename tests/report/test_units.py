@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from wsktrace import units
 
 
@@ -43,7 +44,13 @@ def test_times() -> None:
 
 
 def test_sizes() -> None:
-    assert [units.bytes_text(n) for n in (0, 999, 1000, 267_463, 1_100_000_000)] == ["0 B", "999 B", "1.0 kB", "267 kB", "1.1 GB"]
+    assert [units.bytes_text(n) for n in (0, 999, 1000, 267_463, 1_100_000_000)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "267 kB",
+        "1.1 GB",
+    ]
 
 
 def test_text_of_a_trace_cannot_steer_a_terminal() -> None:

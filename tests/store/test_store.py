@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 import wsktrace
 from wsktrace.errors import FormatError, UsageError
 from wsktrace.schema import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ def test_folders_that_are_none_are_told_apart(folder: Path, tmp_path: Path) -> N
         with pytest.raises(FormatError, match=words):
             wsktrace.load(path)
     (folder / "rules.parquet").unlink()
-    with pytest.raises(FormatError, match="lacks rules.parquet"):
+    with pytest.raises(FormatError, match=r"lacks rules\.parquet"):
         wsktrace.load(folder)
 
 
@@ -130,7 +133,9 @@ def test_foreign_and_renamed_and_mixed_files(faked: Any, folder: Path, tmp_path:
         wsktrace.load(folder)
 
 
-@pytest.mark.parametrize(("version", "words"), [(2, "a newer wsktrace"), (0, "export the trace again"), ("x", "export")])
+@pytest.mark.parametrize(
+    ("version", "words"), [(2, "a newer wsktrace"), (0, "export the trace again"), ("x", "export")]
+)
 def test_other_versions(folder: Path, version: Any, words: str) -> None:
     path = folder / "operations.parquet"
     table = pq.read_table(path)
@@ -176,6 +181,7 @@ def test_damaged_files_are_format_errors(folder: Path, seed: int) -> None:
 
 def test_columns_become_arrow_by_the_schema() -> None:
     import numpy as np
+
     from wsktrace.arrow import to_arrow
 
     names = ("fail", "pass", "unknown", "suspect", "not_applicable")
@@ -187,6 +193,8 @@ def test_columns_become_arrow_by_the_schema() -> None:
         to_arrow("rules", {k: v for k, v in base.items() if k != "party"})
     with pytest.raises(KeyError, match="no column extra"):
         to_arrow("rules", base | {"extra": [1, 2]})
-    quality = to_arrow("quality", {"item": ["x", "y"], "name": ["", ""], "value": [1, 2], "cpu": (np.array([7, 0]), [True, False])})
+    quality = to_arrow(
+        "quality", {"item": ["x", "y"], "name": ["", ""], "value": [1, 2], "cpu": (np.array([7, 0]), [True, False])}
+    )
     assert quality.column("cpu").to_pylist() == [7, None]
     assert quality.column("detail").to_pylist() == [None, None]

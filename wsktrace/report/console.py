@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from wsktrace import __version__
 from wsktrace.report.words import REASONS, by_rule, pending, rows
 from wsktrace.units import address_text, bytes_text, clean, clock_text, duration_text, span_text
+from wsktrace.version import __version__
 
 if TYPE_CHECKING:
     from wsktrace.report.facts import TraceFacts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.rules.registry import FAMILIES, SHAPES
@@ -21,12 +20,11 @@ _FIELDS = ("id", "severity", "party", "sentence", "doc", "source", "needs", "sha
 
 
 def listing(rules: Sequence[Rule], *, markdown: bool = False, link: str = "") -> str:
-    """Return the rules by family, one entry each; ``link``: makes an id a link, ``{id}`` stands for it in the address."""
-    parts = []
-    for family, members in groupby(rules, key=lambda rule: rule.family):
-        title = FAMILIES.get(family, family)
-        parts.append(_table(title, list(members), link) if markdown else _list(title, list(members)))
-    return "\n".join(parts)
+    """Return the rules by family, one entry each; ``link``: what an id links to, ``{id}`` in it stands for the id."""
+    families: dict[str, list[Rule]] = {}
+    for rule in rules:
+        families.setdefault(FAMILIES.get(rule.family, rule.family), []).append(rule)
+    return "\n".join(_table(t, held, link) if markdown else _list(t, held) for t, held in families.items())
 
 
 def explanation(rule: Rule, *, markdown: bool = False) -> str:
