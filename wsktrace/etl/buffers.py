@@ -172,9 +172,9 @@ class HeaderWalk:
         """A header that cannot be true: believe its stride or the session's where one leads on, else search."""
         size, stride = self._source.size, head.buffer_size
         after = at + stride
-        if HEADER <= stride <= MAX_BUFFER and (after == size or (after < size and self._finder.plausible(after))):
-            return Place(at, stride, BAD_HEADER, head)
         if self._on_grid(at, size):
             return Place(at, self._grid, BAD_HEADER, head)
+        if HEADER <= stride <= MAX_BUFFER and (after == size or (after < size and self._finder.plausible(after))):
+            return Place(at, stride, BAD_HEADER, head)
         found = self._finder.find(at + 1, size)
         return Place(at, (size if found is None else found) - at, BAD_HEADER, LOST)
