@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wsktrace.cli.main import VERBS
+from wsktrace.cli.schema_ import as_markdown
 from wsktrace.report.rules import head, listing
 from wsktrace.rules.registry import RULES
 from wsktrace.schema import TABLES
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wsktrace.rules.registry import Rule
-    from wsktrace.schema import Table
 
 DOCS = Path(__file__).resolve().parent
 NOTE = "<!-- written by docs/generate.py; change the code, not this page -->"
@@ -49,16 +49,7 @@ def tables() -> str:
         "string out of few, `ids` a list of unsigned 64-bit integers.\n"
     )
     contents = "\n".join(f"- [`{t.name}`](#{t.name}): {t.row}" for t in TABLES.values())
-    return f"# Tables\n\n{NOTE}\n\n{intro}\n{contents}\n\n" + "\n".join(map(_table, TABLES.values()))
-
-
-def _table(table: Table) -> str:
-    rows = [
-        f"| `{c.name}` | {c.type}{'' if c.nullable else ', never null'} | {c.unit} | {_cell(c.meaning)} |"
-        for c in table.columns
-    ]
-    head_ = ["| column | type | unit | meaning |", "|---|---|---|---|"]
-    return "\n".join([f"## {table.name}", "", table.row, "", *head_, *rows, ""])
+    return f"# Tables\n\n{NOTE}\n\n{intro}\n{contents}\n\n{as_markdown(list(TABLES.values()))}\n"
 
 
 def commands() -> str:

@@ -85,6 +85,17 @@ def test_colours_only_where_asked_for(faked: Any) -> None:
     assert "\x1b" not in render(faked())
 
 
+def test_a_trace_with_nothing_to_judge_does_not_look_clean(faked: Any) -> None:
+    trace = faked({}, judged=0)
+    text = render(trace)
+    assert "Nothing was judged" in text
+    assert "40 events of WskTrace" in text
+    assert "Nothing was judged" in trace._repr_html_()
+    for word in ("No broken rule", "Nothing is pending"):
+        assert word not in text
+        assert word not in trace._repr_html_()
+
+
 def test_unknown_times_are_bearable(faked: Any) -> None:
     text = render(faked(start_ns=None, end_ns=None, sha256=""))
     assert text.splitlines()[0].startswith("made.etl  1.0 kB  2 CPUs")

@@ -36,11 +36,18 @@ def trace_card(facts: TraceFacts, tables: Tables) -> str:
     start = "" if facts.start_ns is None else f" · {clock_text(facts.start_ns, date=True)[:-3]} UTC"
     counts = {name: tables(name).num_rows for name in ("irps", "sockets", "descriptors", "registrations")}
     told = " · ".join(f"{count:,} {name}" for name, count in {"operations": facts.judged, **counts}.items())
-    return _card(
-        f"<div><b>{_text(facts.file)}</b> {_faint(bytes_text(facts.size) + start + span)}</div>",
+    judged = (
         _pending(facts, tables),
         _rules("Broken rules", by_rule(found, "fail"), nothing="No broken rule"),
         _rules("Suspects: broken if nothing is hidden", by_rule(found, "suspect"), nothing=""),
+    )
+    return _card(
+        f"<div><b>{_text(facts.file)}</b> {_faint(bytes_text(facts.size) + start + span)}</div>",
+        *(
+            judged
+            if facts.judged
+            else ("<div><b>Nothing was judged: there is no WSK operation in this trace</b></div>",)
+        ),
         f"<div>{_faint(_text(told))}</div>",
         f"<div>{_faint('<br>'.join(map(_text, trust(facts))))}</div>",
     )

@@ -57,14 +57,18 @@ def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False, colour: 
     page = _Page(colour=colour)
     findings = rows(tables("findings"))
     _head(page, facts)
-    _pending(page, facts, tables)
-    _findings(page, "Broken rules", by_rule(findings, "fail"), with_reason=False)
-    _findings(page, "Suspects: broken if nothing is hidden", by_rule(findings, "suspect"), with_reason=True)
+    if facts.judged:
+        _pending(page, facts, tables)
+        _findings(page, "Broken rules", by_rule(findings, "fail"), with_reason=False)
+        _findings(page, "Suspects: broken if nothing is hidden", by_rule(findings, "suspect"), with_reason=True)
+    else:
+        _nothing(page, facts)
     if unknown:
         _findings(page, "Undecided", by_rule(findings, "unknown"), with_reason=True)
     page.title("Trust")
     page.lines += [f"  {line}" for line in trust(facts)]
-    _counts(page, facts, tables)
+    if facts.judged:
+        _counts(page, facts, tables)
     broken = [f["rule"] for f in findings if f["verdict"] in ("fail", "suspect")]
     if broken:
         page.lines += ["", f"wsktrace rule {next(iter(by_rule(findings, 'fail')), broken[0])}   explains a rule"]
@@ -110,6 +114,15 @@ def _head(page: _Page, facts: TraceFacts) -> None:
     cpus = f"{facts.cpus} CPU{'s' if facts.cpus != 1 else ''}"
     name = page.paint(clean(facts.file), "title")
     page.add(name, f"  {bytes_text(facts.size)}{when}  {cpus}  profile {clean(facts.profile)}  wsktrace {__version__}")
+
+
+def _nothing(page: _Page, facts: TraceFacts) -> None:
+    """Say that there was nothing to judge, and what the trace holds instead."""
+    page.title("Nothing was judged: there is no WSK operation in this trace")
+    for name, events in facts.providers[:MOST_PENDING]:
+        page.add(f"  {events:>12,} events of {clean(name)}")
+    if len(facts.providers) > MOST_PENDING:
+        page.add(f"  … and of {len(facts.providers) - MOST_PENDING:,} more")
 
 
 def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
