@@ -54,10 +54,10 @@ class Addresses:
         self._made: dict[str, int] = {}
         self._free: dict[str, list[int]] = {}
 
-    def take(self, kind: str, image: int) -> int:
-        """Return an address that nothing alive has."""
+    def take(self, kind: str, image: int, *, fresh: bool = False) -> int:
+        """Return an address that nothing alive has; ``fresh``: that nothing ever had."""
         free = self._free.get(kind)
-        if free:
+        if free and not fresh:
             return free.pop()
         count = self._made[kind] = self._made.get(kind, -1) + 1
         if kind == "image":
@@ -251,7 +251,7 @@ class _Player:
             return value
         known = run.shared.get(value, run.names.get(value))
         if known is None:
-            known = self.addresses.take(run.fragment.kinds[value], draft.image)
+            known = self.addresses.take(run.fragment.kinds[value], draft.image, fresh=value in run.fragment.fresh)
         if value.startswith(SHARED):
             run.shared[value] = known
         run.names[value] = known

@@ -58,6 +58,7 @@ class Fragment:
         start: when it begins, ns since the start of the trace.
         tail: ns for which the trace goes on after the last of them, at least.
         keep: addresses of its names are never given to anything later.
+        fresh: names whose addresses nothing had before.
         shared: names that it shares with other fragments of its driver; the object is the same for all of them.
     """
 
@@ -66,4 +67,5 @@ class Fragment:
     start: int = 0
     tail: int = 0
     keep: bool = False
+    fresh: frozenset[str] = frozenset()
     shared: dict[str, int] | None = None

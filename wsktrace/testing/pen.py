@@ -23,7 +23,6 @@ class Pen:
         self._irps = 0
         self._names = 0
         self._idle: list[str] = []
-        self._fresh: set[str] = set()
         self.move()
 
     def write(self, line: str) -> None:
