@@ -1,4 +1,4 @@
-"""Writes the pages, and the heads of pages, that follow from the code: tables, verbs, rules.
+"""Writes the pages, and the heads of pages, that follow from the code: tables, verbs, rules, the README's output.
 
 ``python docs/generate.py`` writes them; ``--check`` writes nothing, names the pages that are not as they should be, and
 exits with 1 where there are any.
@@ -6,6 +6,7 @@ exits with 1 where there are any.
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+import wsktrace
+from wsktrace.cli.check import render
 from wsktrace.cli.main import VERBS
 from wsktrace.cli.schema_ import as_markdown
 from wsktrace.report.rules import head, listing
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from wsktrace.rules.registry import Rule
 
 DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
 NOTE = "<!-- written by docs/generate.py; change the code, not this page -->"
 BEGIN = "<!-- head written by docs/generate.py from the rule's declaration; write below the end mark -->"
 END = "<!-- end of the head -->"
@@ -35,9 +39,23 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference" / "tables.md", tables()
     yield DOCS / "reference" / "commands.md", commands()
     yield DOCS / "rules" / "index.md", rules_index()
+    readme = ROOT / "README.md"
+    yield readme, root_readme(readme.read_text("utf-8"))
     for rule in RULES.values():
         path = DOCS / "rules" / f"{rule.id}.md"
         yield path, rule_page(rule, path.read_text("utf-8") if path.exists() else "")
+
+
+def root_readme(held: str) -> str:
+    """Return the README with what its commands print now."""
+
+    def printed(match: re.Match[str]) -> str:
+        verb, path = match["command"].split()
+        assert verb == "check"
+        with wsktrace.open(ROOT / path) as trace:
+            return f"{match['mark']}\n```\n{render(trace, 'text')}```"
+
+    return re.sub(r"(?P<mark><!-- output of: (?P<command>.*?) -->)\n```\n.*?```", printed, held, flags=re.DOTALL)
 
 
 def tables() -> str:
@@ -120,9 +138,9 @@ def main(arguments: list[str]) -> int:
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8", newline="\n")
-        print(f"{'stale' if check else 'wrote'}: {path.relative_to(DOCS.parent).as_posix()}")
+        print(f"{'stale' if check else 'wrote'}: {path.relative_to(ROOT).as_posix()}")
     for path in orphans:
-        print(f"no such rule: {path.relative_to(DOCS.parent).as_posix()}")
+        print(f"no such rule: {path.relative_to(ROOT).as_posix()}")
     if check and (stale or orphans):
         print("run: python docs/generate.py")
     return 1 if orphans or (check and stale) else 0
