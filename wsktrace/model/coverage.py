@@ -132,9 +132,11 @@ def _segments(ops: Operations) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """
     states = np.flatnonzero(ops.op == CODES["ProviderState"])
     first = np.concatenate([[0], states[states > 0]]).astype(np.int64)
-    number = np.searchsorted(first, np.arange(len(ops)), side="right") - 1
-    seen = np.bincount(number * len(GROUPS) + _GROUP_OF_OP[ops.op], minlength=len(first) * len(GROUPS))
-    logged = (seen.reshape(len(first), len(GROUPS)) > 0).copy()
+    ends = np.append(first[1:], len(ops))
+    seen = [np.bincount(ops.op[a:b], minlength=len(OPS)) for a, b in zip(first.tolist(), ends.tolist(), strict=True)]
+    logged = np.zeros((len(first), len(GROUPS)), np.bool_)
+    for segment, counts in enumerate(seen):
+        logged[segment, _GROUP_OF_OP[np.flatnonzero(counts)]] = True
     begins = states[np.searchsorted(states, first).clip(max=max(len(states) - 1, 0))] == first if len(states) else None
     mask, mask_known = ops.arg("match_any_keyword", first)
     level, level_known = ops.arg("trace_level", first)

@@ -25,18 +25,24 @@ def codes_of(values: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """
     if not len(values):
         return np.zeros(0, np.int32), values[:0]
+    if bool(np.all(values == values[0])):
+        return np.zeros(len(values), np.int32), values[:1]
     import pyarrow as pa
 
-    encoded = pa.array(values).dictionary_encode()
-    codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int32)
-    return codes, encoded.dictionary.to_numpy(zero_copy_only=False)
+    # from buffers and back: pa.array and to_numpy would import pandas
+    plain = np.ascontiguousarray(values)
+    kind = pa.from_numpy_dtype(plain.dtype)
+    encoded = pa.Array.from_buffers(kind, len(plain), [None, pa.py_buffer(plain)]).dictionary_encode()
+    codes = np.frombuffer(encoded.indices.buffers()[1], np.int32, len(plain))
+    distinct = np.frombuffer(encoded.dictionary.buffers()[1], plain.dtype, len(encoded.dictionary))
+    return codes, distinct
 
 
-def group_order(codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return the stable order that groups equal codes: a radix sort on 16-bit digits (int64 indices)."""
+def group_order(codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the stable order that groups equal codes: a radix sort on 16-bit digits (int32 indices)."""
     if not len(codes):
-        return np.zeros(0, np.int64)
-    order = np.argsort((codes & 0xFFFF).astype(np.uint16), kind="stable")
+        return np.zeros(0, np.int32)
+    order = np.argsort((codes & 0xFFFF).astype(np.uint16), kind="stable").astype(np.int32)
     if int(codes.max()) >= _SMALL:
         high = (codes >> 16).astype(np.uint16)[order]
         order = order[np.argsort(high, kind="stable")]
@@ -44,53 +50,56 @@ def group_order(codes: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 class Lane:
-    """Rows of one kind, grouped by entity.
+    """Rows of one kind, grouped by entity. Positions and rows are int32.
 
     Attributes:
-        rows: rows of the world, int64, grouped, ascending inside a group.
-        group: number of the group of each position, int32, ascending.
+        rows: rows of the world, grouped, ascending inside a group.
+        group: number of the group of each position, ascending.
         head: position where the group of each position begins.
         keys: the distinct key of each group number.
     """
 
-    __slots__ = ("group", "head", "keys", "order", "rows")
+    __slots__ = ("_places", "group", "head", "keys", "order", "rows")
 
     def __init__(self, rows: NDArray[Any], keys: NDArray[Any]) -> None:
         """Group rows (in any order that is ascending per key) by key."""
         codes, self.keys = codes_of(keys)
-        order = group_order(codes)
-        self.order = order
-        self.rows = np.asarray(rows, np.int64)[order]
+        self.order = order = group_order(codes)
+        self.rows = rows.astype(np.int32)[order]
         self.group = codes[order]
         n = len(order)
+        self._places = np.arange(n, dtype=np.int32)
         starts = np.ones(n, np.bool_)
-        if n:
-            starts[1:] = self.group[1:] != self.group[:-1]
-        self.head = np.maximum.accumulate(np.where(starts, np.arange(n), 0)) if n else np.zeros(0, np.int64)
+        starts[1:] = self.group[1:] != self.group[:-1]
+        self.head = np.maximum.accumulate(np.where(starts, self._places, np.int32(0))) if n else self._places
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def last(self, mask: NDArray[np.bool_], *, inclusive: bool = False) -> NDArray[np.int64]:
-        """Return for each position the last position before it (or at it) in its group where mask holds, else -1."""
+    def last(self, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Return for each position the last position before it in its group where mask holds, else -1."""
         n = len(self)
-        if not n:
-            return np.zeros(0, np.int64)
-        seen = np.maximum.accumulate(np.where(mask, np.arange(n), -1))
-        if not inclusive:
-            seen = np.concatenate([[-1], seen[:-1]])
-        return np.where(seen >= self.head, seen, -1)
+        seen = np.empty(n, np.int32)
+        if n:
+            seen[0] = -1
+            np.maximum.accumulate(np.where(mask[:-1], self._places[:-1], np.int32(-1)), out=seen[1:])
+            seen[seen < self.head] = -1
+        return seen
 
-    def next(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def next(self, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return for each position the next position after it in its group where mask holds, else -1."""
         n = len(self)
-        if not n:
-            return np.zeros(0, np.int64)
-        ahead = np.minimum.accumulate(np.where(mask, np.arange(n), n)[::-1])[::-1]
-        ahead = np.concatenate([ahead[1:], [n]])
-        same = ahead < n
-        same[same] = self.group[ahead[same]] == self.group[same]
-        return np.where(same, ahead, -1)
+        ahead = np.empty(n, np.int32)
+        if n:
+            ahead[-1] = n
+            there = np.where(mask[1:], self._places[1:], np.int32(n))
+            np.minimum.accumulate(there[::-1], out=ahead[-2::-1] if n > 1 else ahead[:0])
+            # a position of a later group begins at another head
+            other = ahead == n
+            ahead[other] = 0
+            other |= self.head[ahead] != self.head
+            ahead[other] = -1
+        return ahead
 
     def before(self, steps: NDArray[Any]) -> NDArray[np.int64]:
         """Return for each position the sum of ``steps`` over the earlier positions of its group."""
@@ -99,8 +108,8 @@ class Lane:
         total = np.cumsum(steps, dtype=np.int64) - steps
         return total - total[self.head]
 
-    def row_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    def row_of(self, positions: NDArray[Any]) -> NDArray[np.int32]:
         """Return the world rows of positions, -1 where the position is -1."""
         if not len(self):
-            return np.full(len(positions), -1, np.int64)
-        return np.where(positions >= 0, self.rows[positions], -1)
+            return np.full(len(positions), -1, np.int32)
+        return np.where(positions >= 0, self.rows[positions], np.int32(-1))

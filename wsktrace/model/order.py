@@ -54,7 +54,7 @@ def arrange(ops: Operations) -> list[Load]:
     n = len(ops)
     if not n:
         return []
-    order = np.argsort(ops.time, kind="stable")
+    order = np.argsort(ops.time, kind="stable").astype(np.int32)
     loads: list[tuple[int, NDArray[np.int64], bool, bool]] = []
     for image, places, mixed in _by_image(ops.image[order]):
         parts = [places] if mixed else _split_loads(ops, order, places)
@@ -77,7 +77,7 @@ def arrange(ops: Operations) -> list[Load]:
 def _by_image(images: NDArray[np.uint64]) -> list[tuple[int, NDArray[np.int64], bool]]:
     """Return (image, places in time order, whether several images are mixed) per image."""
     if np.all(images == images[0]):
-        return [(int(images[0]), np.arange(len(images), dtype=np.int64), False)]
+        return [(int(images[0]), np.arange(len(images), dtype=np.int32), False)]
     codes, distinct = codes_of(images)
     by = group_order(codes)
     counts = np.bincount(codes)

@@ -24,6 +24,7 @@ from wsktrace.wsk.ops import (
     KNOWN_SEQ,
     KNOWN_SOCKET,
     KNOWN_STATUS,
+    Gathering,
     Operations,
     Sparse,
     argument_dtype,
@@ -95,7 +96,7 @@ def read(
     """
     chosen = profile or load_profile()
     reading = Reading(file, chosen, Operations.empty())
-    parts: list[Operations] = []
+    gathering = Gathering()
     for chunk in file.chunks(chunk_bytes=chunk_bytes, progress=progress):
         ids = reading.book.assign(chunk, file.guids)
         wanted = np.append(judged_schemas(reading.book, file.guids, chosen), False)
@@ -105,8 +106,8 @@ def read(
         if operations and np.any(judged):
             part = _operations(chunk, ids, judged, reading.book)
             part.time = file.clock.to_ns(part.clock)
-            parts.append(part)
-    reading.operations = Operations.concat(parts)
+            gathering.add(part)
+    reading.operations = gathering.done()
     return reading
 
 

@@ -7,7 +7,7 @@ so that ten million operations stay below a gigabyte. A fact that the event did 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from wsktrace.schema import ARGUMENTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DENSE", "KNOWN_IRP", "KNOWN_IRQL", "KNOWN_SOCKET", "KNOWN_STATUS", "Operations", "Sparse", "argument_dtype"]
+__all__ = ["DENSE", "Gathering", "KNOWN_IRP", "KNOWN_IRQL", "KNOWN_SOCKET", "KNOWN_STATUS", "Operations", "Sparse", "argument_dtype"]
 
 KNOWN_IRP = 1
 KNOWN_SOCKET = 2
@@ -140,25 +140,44 @@ class Operations:
             part.sparse[name] = Sparse(place[here].astype(np.int32), column.values[here])
         return part
 
-    @classmethod
-    def concat(cls, parts: list[Operations]) -> Operations:
-        """Join operations of consecutive chunks. The list is emptied, so that memory is freed as it goes."""
-        if not parts:
-            return cls.empty()
-        names = sorted({name for part in parts for name in part.sparse})
-        bases = np.cumsum([0, *(len(part) for part in parts)])
-        whole = cls.empty()
-        for name in names:
-            chosen = [(base, part.sparse.pop(name)) for base, part in zip(bases, parts, strict=False) if name in part.sparse]
-            whole.sparse[name] = Sparse(
-                np.concatenate([c.rows + np.int32(base) for base, c in chosen]),
-                np.concatenate([c.values for _, c in chosen]),
-            )
-        for f in fields(cls):
-            if f.name == "sparse":
-                continue
-            setattr(whole, f.name, np.concatenate([getattr(part, f.name) for part in parts]))
-            for part in parts:
-                setattr(part, f.name, None)
-        parts.clear()
-        return whole
+
+class Gathering:
+    """Operations that arrive chunk by chunk; grown in place, so that nothing is ever held twice."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._n = 0
+        self._dense = {name: np.zeros(0, dtype) for name, dtype in DENSE.items()}
+        self._sparse: dict[str, tuple[int, NDArray[np.int32], NDArray[Any]]] = {}
+
+    def add(self, part: Operations) -> None:
+        """Append the operations of the next chunk."""
+        n = self._n + len(part)
+        for name, held in self._dense.items():
+            _put(held, self._n, getattr(part, name))
+        for name, column in part.sparse.items():
+            count, rows, values = self._sparse.get(name) or (0, np.zeros(0, np.int32), np.zeros(0, column.values.dtype))
+            _put(rows, count, column.rows + np.int32(self._n))
+            _put(values, count, column.values)
+            self._sparse[name] = (count + len(column.rows), rows, values)
+        self._n = n
+
+    def done(self) -> Operations:
+        """Return all of them; the gathering is empty afterwards."""
+        for held in self._dense.values():
+            held.resize(self._n, refcheck=False)
+        ops = Operations(**self._dense)
+        for name, (count, rows, values) in self._sparse.items():
+            rows.resize(count, refcheck=False)
+            values.resize(count, refcheck=False)
+            ops.sparse[name] = Sparse(rows, values)
+        self._dense, self._sparse, self._n = {}, {}, 0
+        return ops
+
+
+def _put(held: NDArray[Any], at: int, more: NDArray[Any]) -> None:
+    """Write more values behind the first ``at``; the array grows in place, by a quarter where it has to."""
+    need = at + len(more)
+    if need > len(held):
+        held.resize(max(need, len(held) + len(held) // 4), refcheck=False)
+    held[at:need] = more
