@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsktrace.testing.assemble import Addresses, Assembled, assemble
 from wsktrace.testing.draft import MS, SECOND, Fragment
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wsktrace.testing.events import Event
 
-__all__ = ["Traffic", "busy"]
+__all__ = ["Traffic", "busy", "story"]
 
 
 @dataclass(slots=True)
@@ -30,19 +30,24 @@ class Traffic:
         end: ns since the start until which the trace shows everything.
         names: per extra fragment, in the order given, name → address.
         closed: the driver was loaded and unloaded in the trace.
+        lost: events that the tracer lost.
+        settings: arguments of ``TraceOptions`` for the file.
     """
 
     events: list[Event]
     end: int
     names: list[dict[str, int]] = field(default_factory=list)
     closed: bool = True
+    lost: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def etl(self) -> bytes:
         """Return the trace file."""
         from wsktrace.testing.etl_options import TraceOptions
         from wsktrace.testing.etl_writer import write_native
 
-        return write_native(self.events, options=TraceOptions(end=self.end))
+        given: dict[str, Any] = {"end": self.end, "events_lost": self.lost, **self.settings}
+        return write_native(self.events, options=TraceOptions(**given))
 
 
 def busy(
@@ -79,6 +84,7 @@ def busy(
     def play(fragments: Sequence[Fragment]) -> Assembled:
         played = assemble(fragments, cpus=cpus, rng=rng, addresses=addresses, seq=counters)
         out.events += played.events
+        out.lost += played.lost
         out.end = max(out.end, played.end)
         return played
 
@@ -92,7 +98,7 @@ def busy(
             shared[driver] |= {name: names[name] for name in ("C", "R", "DriverObject")}
         bursts = [out.end + MS + int(rng.random() * seconds * SECOND) for _ in range(1 + sockets // 8)]
         stories = [
-            _of_driver(_story(rng, cpus), n % drivers, shared, rng.choice(bursts) + rng.randrange(3 * MS))
+            _of_driver(story(rng, cpus), n % drivers, shared, rng.choice(bursts) + rng.randrange(3 * MS))
             for n in range(sockets)
         ]
         if last:
@@ -124,7 +130,8 @@ def _skew(events: list[Event], offsets: list[int]) -> None:
         event.time += offsets[event.cpu]
 
 
-def _story(rng: Random, cpus: int) -> Fragment:
+def story(rng: Random, cpus: int) -> Fragment:
+    """Return one story, chosen and told by chance."""
     tell = rng.choices([story for story, _ in STORIES], [weight for _, weight in STORIES])[0]
     pen = Pen(rng, cpus)
     tell(pen)

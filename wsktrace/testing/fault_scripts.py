@@ -181,8 +181,8 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         ),
         _one(
             "cache own sd", "cache own sd", "IrpAllocate A",
-            "WskSocket A Flags=datagram SecurityDescriptor=sd -> PENDING", "release sd", "release sd", "complete A SUCCESS socket=S", "IrpFree A", "close S",
-            irps=("A",), subject="sd",
+            "WskSocket A Flags=datagram SecurityDescriptor=sd -> PENDING", "release sd", "release sd",
+            "complete A SUCCESS socket=S", "IrpFree A", "close S", irps=("A",), subject="sd",
         ),
         _one(
             "cache own sd", "open S Flags=datagram", "IrpAllocate A",

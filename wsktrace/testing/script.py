@@ -107,11 +107,12 @@ class Script:
 def fragment(text: str) -> Fragment:
     """Return what a script does, to be played among other fragments; ``FormatError`` as ``run_script``.
 
-    Only what happens counts: what ``late``, ``wrapped``, ``cut`` and ``trace`` say is for whole traces.
+    What ``late``, ``wrapped``, ``cut`` and ``trace`` say is for whole traces and does not count here.
     """
     recorder = Interpreter().run(text).recorder
     for draft in recorder.drafts:
-        draft.fate = Fate.LOGGED
+        if draft.fate is not Fate.LOST:
+            draft.fate = Fate.LOGGED
     return Fragment(recorder.drafts, recorder.kinds, tail=recorder.waited)
 
 
