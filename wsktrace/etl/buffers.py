@@ -7,15 +7,35 @@ lies between two headers that no stride connects becomes a buffer of its own, wh
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from wsktrace.etl.resync import MAX_STATE, Finder
 from wsktrace.etl.unpack import MAX_BUFFER
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from wsktrace.etl.source import Source
 
-__all__ = ["BAD_END", "BAD_HEADER", "BAD_PACKING", "BAD_RECORD", "CUT", "HEADER", "Head", "HeaderWalk", "Place"]
+__all__ = [
+    "BAD_END",
+    "BAD_HEADER",
+    "BAD_PACKING",
+    "BAD_RECORD",
+    "COMPRESSED",
+    "CUT",
+    "HEADER",
+    "LOST",
+    "PLACE",
+    "PROC_INDEX",
+    "WMI_BUFFER_HEADER",
+    "Head",
+    "HeaderWalk",
+    "Place",
+    "as_places",
+]
 
 #: bits of ``Buffers.state``
 BAD_HEADER, BAD_PACKING, BAD_RECORD, CUT, BAD_END = 1, 2, 4, 8, 16
@@ -23,15 +43,38 @@ BAD_HEADER, BAD_PACKING, BAD_RECORD, CUT, BAD_END = 1, 2, 4, 8, 16
 #: bytes of a buffer header
 HEADER = 0x48
 
-# BufferSize SavedOffset CurrentOffset ReferenceCount TimeStamp SequenceNumber ClockType/Frequency ProcessorIndex
-# LoggerId State Offset BufferFlag BufferType
+#: the header's fields in the vendor's order and names (what follows them is stale on disk)
+WMI_BUFFER_HEADER = np.dtype(
+    [
+        ("BufferSize", "<u4"),
+        ("SavedOffset", "<u4"),
+        ("CurrentOffset", "<u4"),
+        ("ReferenceCount", "<i4"),
+        ("TimeStamp", "<i8"),
+        ("SequenceNumber", "<i8"),
+        ("Clock", "<u8"),  # ClockType and Frequency
+        ("ProcessorIndex", "<u2"),
+        ("LoggerId", "<u2"),
+        ("State", "<u4"),
+        ("Offset", "<u4"),
+        ("BufferFlag", "<u2"),
+        ("BufferType", "<u2"),
+    ]
+)
 _STRUCT = struct.Struct("<IIIiqqQHHIIHH")
-_PROC_INDEX, _COMPRESSED = 0x20, 0x40
+
+#: one buffer: where it is, its bytes on disk, the bits of ``Buffers.state`` so far, whether it has no header
+PLACE = np.dtype(
+    [("at", np.int64), ("length", np.int64), ("state", np.uint8), ("lost", np.bool_), ("head", WMI_BUFFER_HEADER)]
+)
+
+#: bits of BufferFlag
+PROC_INDEX, COMPRESSED = 0x20, 0x40
 _AHEAD = 8  # headers looked for on the session's grid
 
 
 class Head(NamedTuple):
-    """The fields of WMI_BUFFER_HEADER in the vendor's order and names."""
+    """The fields of WMI_BUFFER_HEADER in the vendor's order."""
 
     buffer_size: int
     saved_offset: int
@@ -64,25 +107,25 @@ class Head(NamedTuple):
     @property
     def compressed(self) -> bool:
         """The buffer says of itself that it is compressed."""
-        return bool(self.buffer_flag & _COMPRESSED)
-
-    @property
-    def cpu(self) -> int:
-        """Processor number: all of the word by the PROC_INDEX flag, else its low byte."""
-        return self.processor & 0x7FF if self.buffer_flag & _PROC_INDEX else self.processor & 0xFF
+        return bool(self.buffer_flag & COMPRESSED)
 
 
 #: stands for the header of a lost range
-LOST = Head(0, 0, 0, 0, 0, 0, 0, 0xFFFF, 0, 0, 0, _PROC_INDEX, 0)
+LOST = Head(0, 0, 0, 0, 0, 0, 0, 0xFFFF, 0, 0, 0, PROC_INDEX, 0)
 
 
 class Place(NamedTuple):
-    """One buffer of the file: where it is, how long it is on disk, and the bits of ``Buffers.state`` so far."""
+    """One row of ``PLACE``, as long as it is looked at alone."""
 
     at: int
     length: int
     state: int
     head: Head
+
+
+def as_places(places: list[Place]) -> NDArray[Any]:
+    """Return rows of ``PLACE``."""
+    return np.array([(p.at, p.length, p.state, p.head is LOST, tuple(p.head)) for p in places], PLACE)
 
 
 class HeaderWalk:
@@ -114,6 +157,30 @@ class HeaderWalk:
             return Head._make(_STRUCT.unpack_from(self._block, inside))
         raw = self._source.read(at, _STRUCT.size)
         return Head._make(_STRUCT.unpack(raw)) if len(raw) == _STRUCT.size else None
+
+    def run(self, most: int) -> NDArray[Any]:
+        """Pass the next buffers as far as they stand on the session's grid beyond doubt; return them, ``PLACE``.
+
+        Only headers of the block in memory are looked at, and no more than ``most`` buffers are passed.
+        """
+        grid, inside = self._grid, self.at - self._block_at
+        if not grid or not 0 <= inside < len(self._block) - HEADER:
+            return np.zeros(0, PLACE)
+        count = (len(self._block) - inside - HEADER) // grid + 1
+        heads: NDArray[Any] = np.ndarray((count,), WMI_BUFFER_HEADER, self._block, inside, (grid,))
+        sound = (heads["BufferSize"] == grid) & (heads["BufferType"] < 8) & (heads["BufferFlag"] < 0x100)
+        sound &= (heads["State"] < MAX_STATE) & (heads["Offset"] >= HEADER) & (heads["Offset"] <= grid)
+        sound &= (heads["BufferFlag"] & COMPRESSED) == 0
+        good = count if sound.all() else int(np.argmin(sound))
+        # each needs the next one to speak for it, the file's last one its end
+        if not (good == count and self.at + count * grid == self._source.size):
+            good -= 1
+        places = np.zeros(max(min(good, most), 0), PLACE)
+        places["at"] = self.at + grid * np.arange(places.size)
+        places["length"] = grid
+        places["head"] = heads[: places.size]
+        self.at += grid * places.size
+        return places
 
     def peek(self) -> Place | None:
         """Return the buffer at the current position without passing it; None at the end of the file."""

@@ -6,13 +6,14 @@ once it was handed on, except some numbers per buffer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wsktrace.etl import buffers as bf
 from wsktrace.etl.columns import read_columns
 from wsktrace.etl.records import KIND_OF_MARKER, find_records
+from wsktrace.etl.resync import MAX_STATE
 from wsktrace.etl.types import Buffers, Chunk, Records
 from wsktrace.etl.unpack import MAX_BUFFER, Unpacker
 
@@ -76,7 +77,7 @@ class _Reader:
         total = self._source.size
         while (place := self._walk.peek()) is not None:
             places = self._collect(place)
-            if places:
+            if places.size:
                 yield self._chunk(places)
             if progress is not None:
                 progress(self._walk.at, total)
@@ -90,31 +91,31 @@ class _Reader:
             return 0
         return _aligned(min(place.head.offset, MAX_BUFFER) if self._must_unpack(place) else place.length)
 
-    def _collect(self, place: Place) -> list[Place]:
-        """Load a block and pass all buffers that lie in it whole and fit into the chunk."""
-        block, walk, size = self._block, self._walk, self._source.size
+    def _collect(self, place: Place) -> NDArray[Any]:
+        """Load a block and pass all buffers that lie in it whole and fit into the chunk; rows of ``PLACE``."""
+        block, walk, size, grid = self._block, self._walk, self._source.size, self._header.buffer_size
         if not block.holds(place.at, place.length):
             want = self._limit // _PACKED_PART if self._header.compression else self._limit
             body = 0 if place.head is bf.LOST else place.length
             block.load(self._source, place.at, min(max(want, min(_LEAST, self._limit), body), size - place.at))
             walk.use_block(memoryview(block.data)[: block.length], block.at)  # type: ignore[arg-type]
-        places: list[Place] = []
-        room = 0
-        upcoming: Place | None = place
-        while upcoming is not None:
+        parts = [walk.run(self._limit // max(grid, 1))]
+        room = int(parts[0]["length"].sum())
+        single: list[Place] = []
+        while (upcoming := walk.peek()) is not None:
             room += self._room(upcoming)
             inside = block.holds(upcoming.at, upcoming.length)
-            if places and (room > self._limit or not inside):
+            if (single or parts[0].size) and (room > self._limit or not inside):
                 break
             walk.passed(upcoming)
             if self._is_filler(upcoming):
                 self._ledger.add_filler(upcoming.length)
                 break
-            places.append(upcoming)
+            single.append(upcoming)
             if not inside:
                 break
-            upcoming = walk.peek()
-        return places
+        parts.append(bf.as_places(single))
+        return np.concatenate(parts)
 
     def _is_filler(self, place: Place) -> bool:
         """Tell whether a nonsense header at the end of the file is really room that was never written."""
@@ -131,14 +132,14 @@ class _Reader:
             at += len(piece)
         return True
 
-    def _chunk(self, places: list[Place]) -> Chunk:
-        head = [place.head for place in places]
-        at = np.array([place.at for place in places], np.int64)
-        length = np.array([place.length for place in places], np.int64)
-        state = np.array([place.state for place in places], np.uint8)
-        offset = np.array([h.offset for h in head], np.int64)
-        lost = np.array([h is bf.LOST for h in head])
-        to_unpack = np.array([self._must_unpack(place) for place in places])
+    def _chunk(self, places: NDArray[Any]) -> Chunk:
+        head = places["head"]
+        at, length, lost = places["at"].copy(), places["length"].copy(), places["lost"].copy()
+        state, offset = places["state"].copy(), head["Offset"].astype(np.int64)
+        flags = head["BufferFlag"].copy()
+        to_unpack = (flags & bf.COMPRESSED) != 0
+        if self._header.compression:
+            to_unpack |= ~lost & (offset > length)
         # a declared end of data that cannot be is replaced by the end of the buffer
         outside = (offset < bf.HEADER) | (~to_unpack & (offset > length)) | (to_unpack & (offset > MAX_BUFFER))
         cut = (state & bf.CUT) != 0
@@ -146,7 +147,7 @@ class _Reader:
         used = np.where(outside, length, offset)
         used[lost] = 0
         block = self._block
-        in_place = block.at == places[0].at and not to_unpack.any() and not ((at - block.at)[~lost] & 7).any()
+        in_place = block.at == at[0] and not to_unpack.any() and not ((at - block.at)[~lost] & 7).any()
         if in_place and block.holds(int(at[-1]), int(length[-1])):
             start = at - block.at
             end = int(start[-1] + length[-1])
@@ -154,14 +155,16 @@ class _Reader:
             block.length = 0  # handed on, and what follows its last buffer is overwritten
             self._walk.use_block(memoryview(b""), 0)
             data[end:] = 0
-        elif in_place and not block.holds(places[0].at, places[0].length):  # one lost range, larger than a block
+        elif len(at) == 1 and lost[0]:  # one lost range, larger than a block
             start, data = np.zeros(1, np.int64), np.zeros(_SPARE, np.uint8)
         else:
             start, data = self._copy(places, used, to_unpack, state)
         stop = start + used
         first = np.minimum(start + bf.HEADER, np.maximum(stop, start) & ~7)
         walk = find_records(data, first, stop)
-        cpu = np.array([h.cpu if h.sound() else 0xFFFF for h in head], np.uint16)
+        cpu = np.where(flags & bf.PROC_INDEX, head["ProcessorIndex"] & 0x7FF, head["ProcessorIndex"] & 0xFF)
+        unsound = lost | (head["BufferType"] >= 8) | (flags >= 0x100) | (head["State"] >= MAX_STATE)
+        cpu = np.where(unsound, 0xFFFF, cpu).astype(np.uint16)
         records, damaged_rows = read_columns(data, walk, start, cpu, self._ordinal, self._guids)
         # zeros where records were declared are lost records, unless the declared end was nonsense
         broken = walk.broken | (walk.zeros & ~outside)
@@ -175,10 +178,10 @@ class _Reader:
                 disk_size=length,
                 used=used,
                 cpu=cpu,
-                flags=np.array([h.buffer_flag for h in head], np.uint16),
-                type=np.array([h.buffer_type for h in head], np.uint16),
-                sequence=np.array([h.sequence_number for h in head], np.int64),
-                flush=np.array([h.time_stamp for h in head], np.int64),
+                flags=flags,
+                type=head["BufferType"].copy(),
+                sequence=head["SequenceNumber"].copy(),
+                flush=head["TimeStamp"].copy(),
                 compressed=to_unpack,
                 state=state,
                 records=walk.count,
@@ -194,39 +197,38 @@ class _Reader:
 
     def _copy(
         self,
-        places: list[Place],
+        places: NDArray[Any],
         used: NDArray[np.int64],
         to_unpack: NDArray[np.bool_],
         state: NDArray[np.uint8],
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Lay buffers out one after the other, unpacked; corrects ``used``, ``to_unpack`` and ``state``."""
-        room = np.array([self._room(place) for place in places], np.int64)
-        room = np.maximum(room, (used + 7) & ~7)
+        room = (np.where(to_unpack & ~places["lost"], np.maximum(used, bf.HEADER), used) + 7) & ~7
         start = np.cumsum(room) - room
         data = np.zeros(int(room.sum()) + _SPARE, np.uint8)
         target = memoryview(data)  # type: ignore[arg-type]
         block = self._block
         raw = memoryview(block.data)  # type: ignore[arg-type]
-        for i, place in enumerate(places):
-            if place.head is bf.LOST:
+        rows = zip(places["at"].tolist(), places["length"].tolist(), start.tolist(), used.tolist(), strict=True)
+        for i, (at, length, to, want) in enumerate(rows):
+            if not want:
                 continue
-            begin, to = place.at - block.at, int(start[i])
-            if to_unpack[i]:
-                head = min(bf.HEADER, place.length)
-                target[to : to + head] = raw[begin : begin + head]
-                body = bytes(raw[begin + head : begin + place.length])
-                out = None if state[i] & bf.BAD_END else self._unpacker.unpack(body, int(used[i]) - bf.HEADER)
-                if out is not None:
-                    target[to + head : to + head + len(out)] = out
-                    continue
-                state[i] |= bf.BAD_PACKING
-                used[i] = head
-                marker = int.from_bytes(body[2:4], "little")
-                if place.head.offset > place.length or not KIND_OF_MARKER[marker] or room[i] < place.head.offset:
-                    continue
-                used[i] = max(place.head.offset, bf.HEADER)  # its records stand there as they are
-                to_unpack[i] = False
-            target[to : to + int(used[i])] = raw[begin : begin + int(used[i])]
+            begin = at - block.at
+            if not to_unpack[i]:
+                target[to : to + want] = raw[begin : begin + want]
+                continue
+            head = min(bf.HEADER, length)
+            target[to : to + head] = raw[begin : begin + head]
+            body = bytes(raw[begin + head : begin + length])
+            out = None if state[i] & bf.BAD_END else self._unpacker.unpack(body, want - bf.HEADER)
+            if out is not None:
+                target[to + head : to + head + len(out)] = out
+                continue
+            state[i] |= bf.BAD_PACKING
+            used[i] = head
+            if bf.HEADER <= want <= length and KIND_OF_MARKER[int.from_bytes(body[2:4], "little")]:
+                used[i], to_unpack[i] = want, False  # its records stand there as they are
+                target[to : to + want] = raw[begin : begin + want]
         return start, data
 
     def _account(

@@ -33,7 +33,8 @@ class _Columns:
 
     def __init__(self, data: NDArray[np.uint8], walk: Walk) -> None:
         n = walk.slot.size
-        self.words: NDArray[np.uint64] = data.view("<u8")
+        self.data = data
+        self.words: NDArray[np.int64] = data.view("<i8")
         self.slot, self.size, self.kind = walk.slot, walk.size, walk.kind
         self.offset = walk.slot << 3
         self.end = self.offset + walk.size
@@ -50,12 +51,12 @@ class _Columns:
         self.keyword = np.zeros(n, np.uint64)
         self.damaged: list[NDArray[np.int64]] = []
 
-    def header(self, rows: Any, struct: np.dtype[np.void]) -> h.Header:
-        return h.Header(self.words, self.slot[rows], struct)
+    def header(self, rows: Any, struct: np.dtype[np.void], last: str) -> NDArray[Any]:
+        return h.gather(self.data, self.slot[rows], struct, last)
 
 
 def _system(c: _Columns, rows: Any) -> None:
-    head = c.header(rows, h.SYSTEM_TRACE_HEADER)
+    head = c.header(rows, h.SYSTEM_TRACE_HEADER, "SystemTime")
     c.id[rows] = head["HookId"]
     c.version[rows] = head["Version"]
     c.tid[rows], c.pid[rows] = head["ThreadId"], head["ProcessId"]
@@ -65,7 +66,7 @@ def _system(c: _Columns, rows: Any) -> None:
 
 
 def _perfinfo(c: _Columns, rows: Any) -> None:
-    head = c.header(rows, h.PERFINFO_TRACE_HEADER)
+    head = c.header(rows, h.PERFINFO_TRACE_HEADER, "TimeStamp")
     c.id[rows] = head["HookId"]
     c.version[rows] = head["Version"]
     c.clock[rows] = head["TimeStamp"]
@@ -74,7 +75,7 @@ def _perfinfo(c: _Columns, rows: Any) -> None:
 
 
 def _classic(c: _Columns, rows: Any) -> None:
-    head = c.header(rows, h.EVENT_TRACE_HEADER)
+    head = c.header(rows, h.EVENT_TRACE_HEADER, "GuidHigh")
     c.opcode[rows], c.level[rows], c.version[rows] = head["Type"], head["Level"], head["Version"]
     c.tid[rows], c.pid[rows] = head["ThreadId"], head["ProcessId"]
     c.clock[rows] = head["TimeStamp"]
@@ -83,7 +84,7 @@ def _classic(c: _Columns, rows: Any) -> None:
 
 
 def _event(c: _Columns, rows: Any) -> None:
-    head = c.header(rows, h.EVENT_HEADER)
+    head = c.header(rows, h.EVENT_HEADER, "Keyword")
     flags = head["Flags"]
     c.flags[rows] = flags
     c.tid[rows], c.pid[rows] = head["ThreadId"], head["ProcessId"]
@@ -104,7 +105,7 @@ def _event(c: _Columns, rows: Any) -> None:
 
 
 def _message(c: _Columns, rows: Any) -> None:
-    head = c.header(rows, h.MESSAGE_TRACE_HEADER)
+    head = c.header(rows, h.MESSAGE_TRACE_HEADER, "OptionFlags")
     flags = head["OptionFlags"]
     c.id[rows], c.flags[rows] = head["MessageNumber"], flags
     chosen = np.arange(c.slot.size) if isinstance(rows, slice) else rows
@@ -149,7 +150,7 @@ def _message_form(c: _Columns, halves: NDArray[np.uint32], rows: NDArray[np.int6
 
 
 def _timed(c: _Columns, rows: Any) -> None:
-    head = c.header(rows, h.TIMED_TRACE_HEADER)
+    head = c.header(rows, h.TIMED_TRACE_HEADER, "TimeStamp")
     c.id[rows] = head["EventId"]
     c.clock[rows] = head["TimeStamp"]
     c.has_time[rows] = True

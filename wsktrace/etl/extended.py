@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["after_counters", "after_items"]
 
 _PEBS_INDEX = np.uint16(0x8000)
+_LINKAGE = 1 << 32  # the item word's bit that says that another one follows
 
 
 def after_counters(version: NDArray[np.uint16]) -> NDArray[np.int64]:
@@ -27,7 +28,7 @@ def after_counters(version: NDArray[np.uint16]) -> NDArray[np.int64]:
 
 
 def after_items(
-    words: NDArray[np.uint64], begin: NDArray[np.int64], end: NDArray[np.int64]
+    words: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Walk the extended data items of some records side by side.
 
@@ -41,16 +42,23 @@ def after_items(
     """
     at = begin.copy()
     damaged = np.zeros(at.size, np.bool_)
-    rows = np.arange(at.size)
-    while rows.size:
-        place, limit = at[rows], end[rows]
+    rows: NDArray[np.int64] | slice = slice(None)
+    place, limit = begin, end
+    while place.size:
         item = words.take(place >> 3, mode="clip")
-        size = (item & np.uint64(0xFFFF)).astype(np.int64)
-        data = (item >> np.uint64(48)).astype(np.int64)
-        more = (item & np.uint64(1 << 32)) != 0
+        size = item & 0xFFFF
+        filled = ((item >> 48) & 0xFFFF) + 8  # of Size: the item's own header and its data
+        more = (item & _LINKAGE) != 0
+        after = place + size
         # an item is whole words, holds its data, and ends before the record does (the last one's padding may be cut)
-        bad = (place + 8 + data > limit) | (size < 8 + data) | ((size & 7) != 0) | (more & (place + size + 8 > limit))
-        at[rows] = np.where(bad, limit, np.minimum(place + size, limit))
-        damaged[rows] = bad
-        rows = rows[more & ~bad]
+        bad = (filled > size) | ((size & 7) != 0) | (place + filled > limit) | (more & (after + 8 > limit))
+        if bad.any():
+            damaged[rows] = bad
+            after[bad] = limit[bad]
+            more &= ~bad
+        at[rows] = np.minimum(after, limit)
+        if not more.all():
+            rows = np.flatnonzero(more) if isinstance(rows, slice) else rows[more]
+            after, limit = after[more], limit[more]
+        place = after
     return at, damaged

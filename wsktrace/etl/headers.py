@@ -1,14 +1,11 @@
-"""The header kinds, one NumPy dtype each, written like the vendor's struct; fields are gathered by whole words.
-
-Records begin at multiples of 8, so every field of a fixed header lies in one 64-bit word of the chunk. `Header` gathers
-a word once for all records asked for and hands its fields out as views.
+"""The header kinds, one NumPy dtype each, written like the vendor's struct, and how they are taken out of a chunk.
 
 Format: etl-and-wpp-format, 1.5.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +24,7 @@ __all__ = [
     "SYSTEM_TRACE_HEADER",
     "TIMED_TRACE_HEADER",
     "Family",
-    "Header",
+    "gather",
 ]
 
 #: kinds 1, 2; kinds 3, 4 end before KernelTime
@@ -80,7 +77,7 @@ EVENT_TRACE_HEADER = np.dtype(
 #: kinds 11, 21
 EVENT_INSTANCE_GUID_HEADER = np.dtype(
     [
-        *((name, EVENT_TRACE_HEADER.fields[name][0]) for name in EVENT_TRACE_HEADER.names),  # type: ignore[index,union-attr]
+        *((name, EVENT_TRACE_HEADER[name]) for name in EVENT_TRACE_HEADER.names or ()),
         ("InstanceId", "<u4"),
         ("ParentInstanceId", "<u4"),
         ("ParentGuidLow", "<u8"),
@@ -157,28 +154,26 @@ FAMILY: NDArray[np.uint8] = np.zeros(256, np.uint8)
 FAMILY[list(_FAMILIES)] = list(_FAMILIES.values())
 
 
-class Header:
-    """Fields of the headers of some records of one kind of struct.
+def gather(data: NDArray[np.uint8], slot: NDArray[np.int64], struct: np.dtype[np.void], last: str) -> NDArray[np.void]:
+    """Return the headers of some records as a structured array, from ``struct``'s first field to ``last``.
+
+    One pass over the chunk: each record's memory is touched once, however many fields are asked for.
 
     Args:
-        words: the chunk as 64-bit words.
-        slot: position of each record, in words.
+        data: the chunk.
+        slot: position of each record, in 64-bit words; there are spare bytes behind the last one.
         struct: one of the dtypes of this module.
+        last: the last field that is needed.
     """
+    part = _PARTS.get((struct, last))
+    if part is None:
+        names = struct.names or ()
+        fields = [(name, struct[name]) for name in names[: names.index(last) + 1]]
+        part = _PARTS[struct, last] = np.dtype(fields)
+    size = part.itemsize
+    # overlapping opaque items, one at each word: copied as plain memory
+    items: NDArray[np.void] = np.ndarray(((data.size - size) // 8 + 1,), f"V{size}", data, 0, (8,))
+    return items[slot].view(part)
 
-    def __init__(self, words: NDArray[np.uint64], slot: NDArray[np.int64], struct: np.dtype[np.void]) -> None:
-        self._words = words
-        self._slot = slot
-        self._fields: dict[str, tuple[np.dtype[Any], int]] = {
-            name: (entry[0], entry[1])
-            for name, entry in struct.fields.items()  # type: ignore[union-attr]
-        }
-        self._gathered: dict[int, NDArray[np.uint64]] = {}
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        type_, offset = self._fields[name]
-        word, inside = divmod(offset, 8)
-        if word not in self._gathered:
-            self._gathered[word] = self._words[word:].take(self._slot, mode="clip")
-        column: NDArray[Any] = self._gathered[word].view(type_)
-        return column[inside // type_.itemsize :: 8 // type_.itemsize]
+_PARTS: dict[tuple[np.dtype[np.void], str], np.dtype[np.void]] = {}

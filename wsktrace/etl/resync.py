@@ -2,8 +2,8 @@
 
 A place is plausible when its header's fields can be true, its records begin with a known marker, and something speaks
 for its stride: it is the session's, it leads to the end of the file or to another such header, or the bytes it spans
-unpack to the length that the header declares. Places are tested by the megabyte, not one by one, and at every byte: compressed buffers have
-any length.
+unpack to the length that the header declares. Places are tested by the megabyte, not one by one, and at every byte:
+compressed buffers have any length.
 """
 
 from __future__ import annotations
