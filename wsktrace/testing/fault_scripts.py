@@ -88,10 +88,6 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     ),
     "WSK-CONTEXT-UNUSED": (
         _one("open S Flags=connection SocketContext=ctx", "run WskBind S", "close S", irps=_RUN[1:2], socket="S"),
-        _one(
-            "open L Flags=listen", "run WskBind L", "run WskAccept L AcceptSocketContext=ctx socket=S", "close S",
-            "close L", irps=_RUN[3:4], socket="S",
-        ),
         _one("run WskSocketConnect SocketContext=ctx socket=S", "close S", irps=_RUN[1:2], socket="S"),
     ),
     "WSK-DISPATCH-UNUSED": (
@@ -120,9 +116,9 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         ),
         _one(
             "open L Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=accept", "run WskBind L",
-            "enable L accept|receive",
-            "run WskAccept L AcceptSocketContext=ctx2 AcceptSocketDispatch=faulty DispatchMembers=receive socket=S",
-            "close S", "close L", irps=(_RUN[1], _RUN[3]), subject="faulty",
+            "enable L accept",
+            "run WskSocketConnect SocketContext=ctx2 Dispatch=faulty DispatchMembers=receive socket=S",
+            "enable S receive", "close S", "close L", irps=(_RUN[1], _RUN[3]), subject="faulty",
         ),
     ),
     "WSK-OWNER-CONTEXT": (
@@ -238,8 +234,8 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     ),
     "WSK-STATUS-ERROR-NO-COMPLETION": (
         _one(
-            "open S Flags=datagram", "IrpAllocate A", "WskBind S A -> INVALID_PARAMETER", "wait 2s", "IrpReuse A",
-            "WskCloseSocket S A -> PENDING, complete SUCCESS", "IrpFree A", irps=("A",), socket="S",
+            "open S Flags=datagram", "IrpInitialize A", "WskBind S A -> INVALID_PARAMETER", "wait 2s", "close S",
+            irps=("A",), socket="S",
         ),
         _one(
             "IrpInitialize A", "WskSocket A Flags=connection -> INSUFFICIENT_RESOURCES", "wait 3s",

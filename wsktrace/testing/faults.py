@@ -41,11 +41,13 @@ class Expected:
     def fits(self, irp: int, socket: int, subject: int = 0) -> bool:
         """Tell whether a finding of the rule names the right things (0 where it names none).
 
-        Nothing that it names may be another than expected, and something must agree, if anything is expected.
+        An IRP and a socket that are expected may not be others, and something that is expected must be named.
         """
-        pairs = [(irp, self.irps - {0}), (socket, {self.socket} - {0}), (subject, {self.subject} - {0})]
+        pairs = [(irp, self.irps - {0}), (socket, {self.socket} - {0})]
         agrees = [named in wanted for named, wanted in pairs if named and wanted]
-        return all(agrees) and (bool(agrees) or not any(wanted for _, wanted in pairs))
+        if self.subject and self.subject == subject:
+            agrees.append(True)
+        return all(agrees) and (bool(agrees) or not any((self.irps - {0}, self.socket, self.subject)))
 
 
 def _variant(rule: str, number: int) -> Variant:

@@ -298,8 +298,8 @@ class _World:
     # callbacks ------------------------------------------------------------------------------------------------------
 
     def _category(self, event: Event) -> None:
-        dispatch = local.dispatch(event)
-        if not dispatch:
+        dispatch = local.dispatch(event) if event.name in _CREATES else 0
+        if not dispatch or not local.category(event):
             return
         category = local.category(event)
         if self.kind_of.setdefault(dispatch, category) != category:
@@ -313,7 +313,6 @@ class _World:
             if child and event.fields["Status"] != _SUCCESS:
                 del self.sockets[child.address]
             elif child:
-                self._category(event)
                 child.adopt(event)
                 self.contexts.append(child)
             return
@@ -349,7 +348,7 @@ class _World:
                 continue
             came = use.completion.time if use.completion else self.end
             if use.returned >= _ERROR:
-                if came - use.returned_at > SECOND:
+                if came - use.returned_at > SECOND and not use.superseded:
                     self.broken("STATUS-ERROR-NO-COMPLETION", use.event, use.address)
                 continue
             if use.name == "WskCloseSocket" and came - use.time > 10 * SECOND:

@@ -119,8 +119,11 @@ class Socket:
 
 
 def unused(socket: Socket, static: int) -> list[tuple[str, int]]:
-    """Return (rule, subject) for what was given to a socket that is now closed and was never of use."""
-    if socket.failed or socket.category == "basic":
+    """Return (rule, subject) for what was given to a create, and was of no use until the socket's close.
+
+    The reference page speaks of WskSocket only; what accepted sockets were given is not judged.
+    """
+    if socket.failed or socket.category == "basic" or socket.birth.name not in ("WskSocket", "WskSocketConnect"):
         return []
     events = socket.events(static)
     if not events and not socket.conditional:
