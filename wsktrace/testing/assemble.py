@@ -106,17 +106,22 @@ class _Running:
 def _last_uses(fragment: Fragment) -> dict[int, list[str]]:
     """Return index of a draft → names whose address is free after it.
 
-    A socket dies with the completion of its close, an IRP with IrpFree, memory with the fragment, the rest never.
+    A socket dies with the completion of its close, an IRP with IrpFree or with the fragment unless a call still has it,
+    memory with the fragment, the rest never.
     """
     last: dict[str, int] = {}
     dies: dict[str, int] = {}
     closing: dict[str, str] = {}
+    pending: set[str] = set()
     for at, draft in enumerate(fragment.drafts):
         for value in draft.fields.values():
             if isinstance(value, str) and draft.opcode != STOP:
                 last[value] = at
         irp, socket = draft.fields.get("Irp"), draft.fields.get("Socket")
+        if isinstance(irp, str) and draft.opcode == START:
+            (pending.discard if draft.name == "IrpComplete" else pending.add)(irp)
         if draft.name == "IrpFree" and isinstance(irp, str):
+            pending.discard(irp)
             dies[irp] = at
         elif (
             (draft.name, draft.opcode) == ("WskCloseSocket", START) and isinstance(irp, str) and isinstance(socket, str)
@@ -129,6 +134,8 @@ def _last_uses(fragment: Fragment) -> dict[int, list[str]]:
         if kind in ("image", "client", "object"):
             continue
         end = dies.get(name, -1)
+        if name in pending or (kind == "socket" and end < 0):
+            continue
         at = len(fragment.drafts) - 1 if end < last.get(name, 0) else end
         out.setdefault(at, []).append(name)
     return out
