@@ -137,8 +137,8 @@ def parse_schema(blob: bytes) -> EventMetadata:
         return EventMetadata("", 0, Layout((rest_field(problem),), problem), 0)
     fields, stopped = _members(reader, None, 0)
     problem = problem or stopped
-    if stopped:
-        fields.append(rest_field(stopped))
+    if problem:  # of cut metadata, too, nobody knows what followed
+        fields.append(rest_field(stopped or problem))
     return EventMetadata(name, tag, Layout(tuple(fields), problem), reader.fields)
 
 
