@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.model.doubt import CAP, END, LOST, START
-from wsktrace.wsk.operations import CODES, GROUPS, OPS, Group, Phase
+from wsktrace.model.doubt import CAP, LOST, START
+from wsktrace.wsk.constants import WSK_EVENT_ACCEPT
+from wsktrace.wsk.operations import CALLBACK, CODES, GROUPS, IRP, OPS, SOCKET, Group, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def cover(ops: Operations, facts: FileFacts, *, has_seq: bool, mixed: bool, tole
         if birth >= 0 and (birth < head or np.any((lo < birth) & (hi > birth))):
             birth = -1
             head = max(head, 0)
-    segments, logged = _segments(ops)
+    segments, logged = _segments(ops, has_seq=has_seq)
     return Coverage(np.asarray(lo, np.int64), np.asarray(hi, np.int64), head, birth, end_ns, end_doubt, segments, logged)
 
 
@@ -125,10 +126,12 @@ def _positions(
     return np.array([g[0] for g in merged], np.int64), np.array([g[1] for g in merged], np.int64)
 
 
-def _segments(ops: Operations) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _segments(ops: Operations, *, has_seq: bool) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the stretches between ProviderState events and which groups of events were enabled in each.
 
-    A group counts where the trace shows an event of it in the stretch, or the state at its beginning says so.
+    A group counts where the trace shows an event of it in the stretch, or the state at its beginning says so. The state
+    is that of all sessions together: what this one filtered shows as holes in Seq. Without Seq it is believed only
+    where silence is plausible, which it is not for calls and completions, nor for callbacks that were asked for.
     """
     states = np.flatnonzero(ops.op == CODES["ProviderState"])
     first = np.concatenate([[0], states[states > 0]]).astype(np.int64)
@@ -140,9 +143,10 @@ def _segments(ops: Operations) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     begins = states[np.searchsorted(states, first).clip(max=max(len(states) - 1, 0))] == first if len(states) else None
     mask, mask_known = ops.arg("match_any_keyword", first)
     level, level_known = ops.arg("trace_level", first)
+    silent = () if has_seq else (SOCKET, IRP, *((CALLBACK,) if _accepts_asked_for(ops) else ()))
     for g, group in enumerate(GROUPS):
         stated = ((mask == 0) | ((mask & group.keyword) != 0)) & ((level == 0) | (level >= group.level))
-        if begins is not None:
+        if begins is not None and group not in silent:
             logged[:, g] |= begins & mask_known & level_known & stated
         for other, wider in enumerate(GROUPS):
             if wider.keyword == group.keyword and wider.level > group.level:
@@ -150,6 +154,9 @@ def _segments(ops: Operations) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     return first, logged
 
 
-def world_end(coverage: Coverage) -> int:
-    """Return the doubt bit to give where a deadline lies behind the complete part."""
-    return coverage.end_doubt or END
+def _accepts_asked_for(ops: Operations) -> bool:
+    """Whether a call enables accept callbacks, on a socket or for all."""
+    calls = (ops.op == CODES["WskControlSocket"]) | (ops.op == CODES["WskControlClient"])
+    value, _ = ops.arg("input_value", np.flatnonzero(calls & (ops.phase == Phase.ENTER)))
+    return bool(np.any((value & np.uint64(WSK_EVENT_ACCEPT)) != 0))
+

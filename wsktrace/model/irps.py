@@ -91,7 +91,8 @@ def submissions(world: World) -> Submissions:
     completions = (ops.op == CODES["IrpComplete"]) & (ops.phase == Phase.COMPLETE)
     facts = world.is_(("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "IrpCompleteUp"), Phase.FACT)
     rows = np.flatnonzero((calls | completions | facts) & known & (ops.irp != 0))
-    blind = CAP if bool(np.any((calls | completions) & ~known)) else 0
+    # a call or completion whose IRP is not told may be of any IRP; WskFreeAddressInfo is given none
+    blind = CAP if bool(np.any((calls | completions) & ~known & (ops.op != CODES["WskFreeAddressInfo"]))) else 0
     lane = Lane(rows, ops.irp[rows])
     code = ops.op[lane.rows]
     is_enter, is_complete = calls[lane.rows], completions[lane.rows]

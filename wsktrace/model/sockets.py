@@ -76,7 +76,7 @@ def sockets(world: World, subs: Submissions) -> Sockets:
     ops = world.ops
     n = len(ops)
     creating = _CREATES[subs.op]
-    born = np.flatnonzero(creating & subs.succeeded() & subs.information_known & (subs.information != 0))
+    born = np.flatnonzero(creating & subs.succeeded() & subs.information_known & looks_like_socket(world, subs.information))
     events = world.rows("WskAcceptEvent", Phase.CALLBACK)
     brought, known = ops.arg("accept_socket", events)
     events, brought = events[known & (brought != 0)], brought[known & (brought != 0)]
@@ -165,7 +165,7 @@ class _Builder:
         made = source >= 0
         by_op = {"WskSocket": "socket", "WskSocketConnect": "socket_connect", "WskAccept": "accept"}
         for name, word in by_op.items():
-            origin[made & (subs.op[source] == CODES[name])] = ORIGINS.index(word)
+            origin[made & (np.append(subs.op, 0)[source] == CODES[name])] = ORIGINS.index(word)
         doubt = self.doubt[self.starts].copy()
         adopted = ~real
         since = world.closed(birth[adopted])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrow import words
 from wsktrace.model.descriptors import CACHED, FETCHED, GIVEN, USE
 from wsktrace.model.doubt import reason_of
 from wsktrace.model.irps import PENDING
@@ -16,7 +17,7 @@ from wsktrace.wsk.operations import OPS, Phase
 from wsktrace.wsk.ops import KNOWN_IRP, KNOWN_IRQL, KNOWN_SEQ, KNOWN_SOCKET, KNOWN_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -29,15 +30,6 @@ __all__ = ["descriptor_columns", "irp_columns", "operation_columns", "registrati
 Columns = dict[str, Any]
 _OUTCOMES = ("succeeded", "failed", "cancelled", "open", "unknown")
 _PHASES = tuple(phase.name.lower() for phase in Phase)
-
-
-def words(codes: NDArray[Any], names: Sequence[str], known: NDArray[np.bool_] | None = None) -> pa.Array[Any]:
-    """Return codes as a dictionary-encoded column of their names; null where not known."""
-    import pyarrow as pa
-
-    mask = None if known is None else ~known
-    indices = pa.array(np.where(known, codes, 0).astype(np.int32) if known is not None else codes.astype(np.int32), mask=mask)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(list(names), pa.string()))
 
 
 def status_words(values: NDArray[np.uint32], known: NDArray[np.bool_]) -> pa.Array[Any]:

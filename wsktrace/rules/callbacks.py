@@ -99,6 +99,7 @@ def event_context_unknown(f: Facts) -> Instances:
         lambda i: f"{f.op_name(rows[i])} was given context {f.say(calls.context[i])}, which no creation or accept in the trace named",
         (rows,),
         suspect=np.zeros(len(rows), bool),
+        about=calls.context,
     )
 
 

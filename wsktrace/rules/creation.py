@@ -256,12 +256,15 @@ def dispatch_kind(f: Facts) -> Instances:
     Learned: one driver load gave the same table to sockets of two categories, and their structures differ, so for one
     of them WSK calls through a table of the wrong type.
     """
-    rows = f.enters("WskSocket", "WskSocketConnect")
-    connect = f.op_is(rows, "WskSocketConnect")
+    rows = f.dispatch_givers
+    accepts = ~f.op_is(rows, "WskSocket", "WskSocketConnect")
+    always = accepts | f.op_is(rows, "WskSocketConnect")
     flags, known = f.arg("flags", rows)
-    flags = np.where(connect, c.WSK_FLAG_CONNECTION_SOCKET, flags)
-    dispatch, has = f.arg("dispatch", rows)
-    usable = (known | connect) & has & (dispatch != 0) & np.isin(flags, (1, 2, 4, 8))
+    flags = np.where(always, c.WSK_FLAG_CONNECTION_SOCKET, flags)
+    given, has_given = f.arg("dispatch", rows)
+    accepted, has_accepted = f.arg("accept_socket_dispatch", rows)
+    dispatch, has = np.where(accepts, accepted, given), np.where(accepts, has_accepted, has_given)
+    usable = (known | always) & has & (dispatch != 0) & np.isin(flags, (1, 2, 4, 8))
     lane = f.lane(rows[usable], dispatch[usable])
     kind = flags[usable][lane.order]
     earlier = lane.last(np.ones(len(lane), bool))

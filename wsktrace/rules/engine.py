@@ -132,7 +132,7 @@ def _finding(rule: Rule, fact: Facts, given: Instances, i: int, verdict: str) ->
         time_ns=int(life.world.ops.time[row]),
         subject_table=table,
         subject_id=subject_id(life, table, subject),
-        subject_address=_address(life, table, subject),
+        subject_address=int(given.about[i]) if given.about is not None else _address(life, table, subject),
         irp_id=life.first_irp + irp if irp >= 0 else None,
         irp=int(life.irps.irp[irp]) if irp >= 0 else None,
         socket_id=life.first_socket + socket if socket >= 0 else None,

@@ -67,6 +67,12 @@ class Facts:
         """Return the entry rows of the named calls, ascending."""
         return np.flatnonzero(self.world.is_(names, Phase.ENTER))
 
+    @cached_property
+    def dispatch_givers(self) -> NDArray[np.int64]:
+        """Return the rows that give a socket its dispatch table: creations, accepts, returns of accept callbacks."""
+        calls = self.world.is_(("WskSocket", "WskSocketConnect", "WskAccept"), Phase.ENTER)
+        return np.flatnonzero(calls | self.world.is_(("WskAcceptEvent",), Phase.CALLBACK_RETURN))
+
     def level_enters(self, *levels: str) -> NDArray[np.int64]:
         """Return the entry rows of all calls of these levels (client, socket …), ascending."""
         names = tuple(op.name for op in OPS if op.level in levels)
@@ -223,6 +229,14 @@ class Facts:
         """Return how long an IRP of each operation may stay pending, ns; 0 is without limit."""
         table = np.array([round(self.profile.deadline_s(code) * 1e9) for code in range(len(OPS))], np.int64)
         return table[op]
+
+    def soon(self, a: NDArray[np.int64], b: NDArray[np.int64], within_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return where row b exists and comes within a time of row a (0: without limit)."""
+        time = self.ops.time
+        there = b >= 0
+        if not len(time):
+            return there
+        return there & ((within_ns == 0) | (time[b] - time[a] <= within_ns))
 
     def close_failed(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which rows are entries of a close that failed, by its return or its completion."""

@@ -147,8 +147,8 @@ def irp_never_completed(f: Facts) -> Instances:
     within = f.deadlines_ns(s.op)
     doubt = s.absent_doubt | s.ret_doubt | f.unlogged(IRP, s.enter, np.where(teardown >= 0, teardown, f.last_row))
     broken = liveness(f.world, s.enter, s.complete, within_ns=within, teardown=teardown, doubt=doubt, link=s.link_doubt)
-    # a later use of the address presumes the completion; IRP-REUSE-PENDING asks about that
-    again = (s.complete < 0) & (s.next_enter >= 0)
+    # a later use of the address in time presumes the completion; IRP-REUSE-PENDING asks about that
+    again = (s.complete < 0) & f.soon(s.enter, s.next_enter, within)
     broken = Answer(broken.seen & ~again & waiting, broken.doubt | doubt_if(again, ALIAS) | doubt_if(~s.ret_known & (s.complete < 0), CAP))
     torn = (teardown >= 0) & ((s.complete < 0) | (s.complete > teardown))
 

@@ -55,6 +55,8 @@ class Instances:
     severity: NDArray[np.int64] | None = None
     suspect: NDArray[np.bool_] | None = None
     outside: int = 0
+    #: address to name where the subject is an operation
+    about: NDArray[np.uint64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def close_stuck(f: Facts) -> Instances:
     teardown = f.teardown_after(enter, f.client_of_irp[index])
     doubt = s.absent_doubt[index] | s.ret_doubt[index] | f.unlogged(IRP, enter, np.full(len(index), f.last_row))
     broken = liveness(f.world, enter, complete, within_ns=within, teardown=teardown, doubt=doubt, link=s.link_doubt[index])
-    again = (complete < 0) & (s.next_enter[index] >= 0)
+    again = (complete < 0) & f.soon(enter, s.next_enter[index], within)
     unknown = ~s.ret_known[index] & (complete < 0)
     broken = Answer(broken.seen & ~again & waiting, broken.doubt | doubt_if(again, ALIAS) | doubt_if(unknown, CAP))
     on = f.socket_of_irp[index]

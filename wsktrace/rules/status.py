@@ -86,7 +86,8 @@ def status_error_no_completion(f: Facts) -> Instances:
     then = np.where(s.complete >= 0, np.maximum(s.complete, start), -1)
     doubt = s.absent_doubt | f.unlogged(IRP, s.enter, start) | s.ret_doubt
     broken = liveness(f.world, start, then, within_ns=within, teardown=never(n), doubt=doubt, link=s.link_doubt | s.ret_doubt)
-    again = (s.complete < 0) & (s.next_enter >= 0)
+    # used again in time, its completion may have been taken for the later call's
+    again = (s.complete < 0) & f.soon(start, s.next_enter, within)
     broken = Answer(broken.seen & ~again, broken.doubt | doubt_if(again, ALIAS))
     index = np.arange(n)
     return Instances(
