@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 EXPECTED = HERE / "expected.json"
 PACKAGED = HERE.parent / "wsktrace" / "data" / "demo.etl"
 #: The sample that the package carries.
-DEMO = "many_faults"
+DEMO = "hang"
 NAMES = ("clean", "early_release", "hang", "many_faults", "midway")
 LARGEST = 300_000
 

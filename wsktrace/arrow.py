@@ -1,4 +1,7 @@
-"""Columns become Arrow tables, cast by schema.py: the one place that knows the Arrow type of each type word."""
+"""Columns become Arrow tables, cast by schema.py: the one place that knows the Arrow type of each type word.
+
+Arrays are built from their buffers: ``pyarrow.array`` would import pandas, which takes longer than a short trace.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ import pyarrow as pa
 from wsktrace.schema import table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["arrow_schema", "matching", "to_arrow"]
+    from numpy.typing import NDArray
+
+__all__ = ["arrow_schema", "column", "matching", "to_arrow", "words"]
 
 #: Type word of schema.py → Arrow type.
 TYPES: dict[str, pa.DataType] = {
@@ -51,7 +56,8 @@ def to_arrow(name: str, columns: Mapping[str, Any]) -> pa.Table:
 
     Raises:
         KeyError: a column that the table does not have, or one that is missing and not nullable.
-        pa.ArrowInvalid: values that do not fit the column's type, or columns of different lengths.
+        ValueError: values that do not fit the column's type.
+        pa.ArrowInvalid: columns of different lengths.
     """
     schema = arrow_schema(name)
     if odd := set(columns) - set(schema.names):
@@ -59,7 +65,7 @@ def to_arrow(name: str, columns: Mapping[str, Any]) -> pa.Table:
     built: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
     for field in schema:
         if field.name in columns:
-            built[field.name] = _array(columns[field.name], field.type)
+            built[field.name] = column(columns[field.name], field.type)
         elif not field.nullable:
             raise KeyError(f"table {name} needs the column {field.name}")
     length = len(next(iter(built.values())))
@@ -67,30 +73,77 @@ def to_arrow(name: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def matching(held: pa.Table, column: str, *values: object) -> pa.Table:
-    """Return the rows whose ``column`` is one of the values, in order; null is none of them."""
+def matching(held: pa.Table, name: str, *values: object) -> pa.Table:
+    """Return the rows whose column ``name`` is one of the values, in order; null is none of them."""
     import pyarrow.compute as pc
 
-    kind = held.schema.field(column).type
+    kind = held.schema.field(name).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return held.filter(pc.is_in(held.column(column), pa.array(list(values), kind)))
+    return held.filter(pc.is_in(held.column(name), column(list(values), kind)))
 
 
-def _array(values: Any, kind: pa.DataType) -> pa.Array[Any] | pa.ChunkedArray[Any]:
-    """Return values as an Arrow array of one type."""
+def words(codes: NDArray[Any], names: Sequence[str], known: NDArray[np.bool_] | None = None) -> pa.Array[Any]:
+    """Return codes as a dictionary-encoded column of their names; null where not known."""
+    codes = codes.astype(np.int32) if known is None else np.where(known, codes, 0).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(_numbers(codes, pa.int32(), known), _strings(names))
+
+
+def column(values: Any, kind: pa.DataType) -> pa.Array[Any] | pa.ChunkedArray[Any]:
+    """Return values as an Arrow array of one type of ``TYPES``; what values may be, ``to_arrow`` says."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return values if values.type == kind else values.cast(kind)
-    mask = None
+    valid = None
     if isinstance(values, tuple):
-        values, valid = values
-        mask = ~np.asarray(valid, bool)
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, pa.string(), mask=mask).dictionary_encode().cast(kind)
-    if pa.types.is_timestamp(kind) and isinstance(values, np.ndarray):
-        return pa.array(values.astype(np.int64), pa.int64(), mask=mask).cast(kind)
-    if isinstance(values, np.ndarray) and mask is None:
-        return pa.array(values).cast(kind)
+        values, valid = values[0], np.asarray(values[1], np.bool_)
     if isinstance(values, np.ndarray):
-        return pa.array(values, mask=mask).cast(kind)
-    return pa.array(values, kind)
+        return _numbers(values, kind, valid)
+    if valid is None and any(value is None for value in values):
+        valid = np.array([value is not None for value in values], np.bool_)
+    if pa.types.is_string(kind):
+        return _strings(values, valid)
+    if pa.types.is_dictionary(kind):
+        names = {name: code for code, name in enumerate(dict.fromkeys(v for v in values if v is not None))}
+        return words(np.array([names.get(value, 0) for value in values], np.int32), list(names), valid)
+    if pa.types.is_list(kind):
+        return _lists(values, kind)
+    return _numbers(np.array([value or 0 for value in values], _dtype(kind)), kind, valid)
+
+
+def _dtype(kind: pa.DataType) -> np.dtype[Any]:
+    """Return the NumPy dtype that an Arrow array of numbers, times or truths has in memory."""
+    return np.dtype(np.int64) if pa.types.is_timestamp(kind) else np.dtype(kind.to_pandas_dtype())
+
+
+def _bits(truths: NDArray[np.bool_] | None) -> pa.Buffer | None:
+    return None if truths is None else pa.py_buffer(np.packbits(truths, bitorder="little"))
+
+
+def _numbers(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None = None) -> pa.Array[Any]:
+    if valid is not None and len(valid) != len(values):
+        raise ValueError(f"{len(values)} values cannot have {len(valid)} marks of validity")
+    dtype = _dtype(kind)
+    held = np.ascontiguousarray(values, dtype) if values.dtype == dtype else values.astype(dtype)
+    if values.dtype != dtype:
+        fits = (held == values) & ((held < 0) == (values < 0))
+        if not np.all(fits if valid is None else fits | ~valid):
+            raise ValueError(f"values of {values.dtype} do not fit {kind}")
+    data = _bits(held) if pa.types.is_boolean(kind) else pa.py_buffer(held)
+    return pa.Array.from_buffers(kind, len(held), [_bits(valid), data])
+
+
+def _strings(values: Sequence[str | None], valid: NDArray[np.bool_] | None = None) -> pa.Array[Any]:
+    encoded = [b"" if value is None else value.encode("utf-8", "replace") for value in values]
+    offsets = np.zeros(len(encoded) + 1, np.int32)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    data = pa.py_buffer(b"".join(encoded))
+    return pa.Array.from_buffers(pa.string(), len(encoded), [_bits(valid), pa.py_buffer(offsets), data])
+
+
+def _lists(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([len(value) for value in values], out=offsets[1:])
+    parts = [np.asarray(value, np.uint64) for value in values]
+    flat = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+    buffers: list[pa.Buffer | None] = [None, pa.py_buffer(offsets)]
+    return pa.Array.from_buffers(kind, len(values), buffers, children=[_numbers(flat, pa.uint64())])

@@ -28,7 +28,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_readme_has_its_two_commands_for_two_shells() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
-    blocks = re.findall(r"<!-- ci: (\w+) -->\n```sh\n(.+)\n```.*?```powershell\n(.+)\n```", text, flags=re.DOTALL)
+    blocks = re.findall(r"<!-- ci: (\w+) -->\n```sh\n(.+?)\n```.*?```powershell\n(.+?)\n```", text, flags=re.DOTALL)
     assert [name for name, *_ in blocks] == ["demo", "tests"]
     for _, posix, shell in blocks:
         assert "\n" not in posix + shell

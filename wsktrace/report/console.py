@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ MOST_EVIDENCE = 6
 
 #: Characters of a line, where it is a sentence.
 _WIDTH = 110
+_FIGURE = re.compile(r"(\d) (ns|µs|ms|s|min|h|d|bytes)\b")
 _MARKS = {"error": "✖", "warning": "▲", "info": "●"}
 _COLOURS = {"error": "31", "warning": "33", "info": "36", "suspect": "35", "title": "1", "faint": "2", "good": "32"}
 
@@ -43,9 +45,11 @@ class _Page:
 
     def wrapped(self, text: str, indent: int) -> None:
         """Add a sentence, on as many lines as it needs."""
-        self.lines += textwrap.wrap(
-            text, _WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        held = _FIGURE.sub("\\1\u00a0\\2", text)  # a figure stays with its unit
+        lines = textwrap.wrap(
+            held, _WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
         )
+        self.lines += [line.replace("\u00a0", " ") for line in lines]
 
     def paint(self, text: str, colour: str) -> str:
         """Return the text in a colour of ``_COLOURS``."""

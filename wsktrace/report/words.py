@@ -54,14 +54,16 @@ def pending(tables: Tables) -> pa.Table:
 
 
 def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[dict[str, Any]]]:
-    """Return the findings of one verdict by rule: the most severe rule first, then the most frequent one."""
+    """Return the findings of one verdict by rule: the most severe rule first, then the most frequent one, then the first."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for finding in findings:
         if finding["verdict"] == verdict:
             groups.setdefault(finding["rule"], []).append(finding)
 
-    def rank(rule: str) -> tuple[int, int, str]:
+    def rank(rule: str) -> tuple[int, int, int]:
         worst = min(SEVERITIES.index(f["severity"]) for f in groups[rule])
-        return (worst, -len(groups[rule]), rule)
+        return (worst, -len(groups[rule]), groups[rule][0]["time"])
 
-    return {rule: sorted(groups[rule], key=lambda f: f["time"]) for rule in sorted(groups, key=rank)}
+    for found in groups.values():
+        found.sort(key=lambda f: f["time"])
+    return {rule: groups[rule] for rule in sorted(groups, key=rank)}
