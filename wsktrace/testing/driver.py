@@ -93,7 +93,7 @@ def busy(
         addresses.reload()
         shared = [dict[str, int]() for _ in range(drivers)]
         for driver in range(drivers):
-            first = _of_driver(fragment(LOAD), driver, shared, out.end + MS)
+            first = _of_driver(fragment(LOAD), driver, shared, out.end + (200 * MS if load else MS))
             names = play([first]).names[0]
             shared[driver] |= {name: names[name] for name in ("C", "R", "DriverObject")}
         bursts = [out.end + MS + int(rng.random() * seconds * SECOND) for _ in range(1 + sockets // 8)]
