@@ -140,7 +140,8 @@ class HeaderWalk:
 
     def __init__(self, source: Source, grid: int, *, packed: bool, compression: int = 0) -> None:
         self._source = source
-        self._grid = grid if HEADER < grid <= MAX_BUFFER else 0
+        # compressed buffers stand on no grid
+        self._grid = grid if HEADER < grid <= MAX_BUFFER and not compression else 0
         self._finder = Finder(source, self._grid, packed=packed, compression=compression)
         self._block: memoryview = memoryview(b"")
         self._block_at = 0

@@ -125,5 +125,6 @@ class Finder:
             return True
         if candidate.packed:
             body = self._source.read(candidate.at + _HEADER, candidate.stride - _HEADER)
-            return self._unpacker.unpack(body, candidate.offset - _HEADER) is not None
+            out = self._unpacker.unpack(body, candidate.offset - _HEADER)
+            return out is not None and KIND_OF_MARKER[int.from_bytes(out[2:4], "little")] != 0
         return False
