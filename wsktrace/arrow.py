@@ -116,7 +116,7 @@ def _dtype(kind: pa.DataType) -> np.dtype[Any]:
 
 
 def _bits(truths: NDArray[np.bool_] | None) -> pa.Buffer | None:
-    return None if truths is None else pa.py_buffer(np.packbits(truths, bitorder="little"))
+    return None if truths is None else pa.py_buffer(np.packbits(truths, bitorder="little").data)
 
 
 def _numbers(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] | None = None) -> pa.Array[Any]:
@@ -128,7 +128,7 @@ def _numbers(values: NDArray[Any], kind: pa.DataType, valid: NDArray[np.bool_] |
         fits = (held == values) & ((held < 0) == (values < 0))
         if not np.all(fits if valid is None else fits | ~valid):
             raise ValueError(f"values of {values.dtype} do not fit {kind}")
-    data = _bits(held) if pa.types.is_boolean(kind) else pa.py_buffer(held)
+    data = _bits(held) if pa.types.is_boolean(kind) else pa.py_buffer(held.data)
     return pa.Array.from_buffers(kind, len(held), [_bits(valid), data])
 
 
@@ -137,7 +137,7 @@ def _strings(values: Sequence[str | None], valid: NDArray[np.bool_] | None = Non
     offsets = np.zeros(len(encoded) + 1, np.int32)
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     data = pa.py_buffer(b"".join(encoded))
-    return pa.Array.from_buffers(pa.string(), len(encoded), [_bits(valid), pa.py_buffer(offsets), data])
+    return pa.Array.from_buffers(pa.string(), len(encoded), [_bits(valid), pa.py_buffer(offsets.data), data])
 
 
 def _lists(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
@@ -145,5 +145,5 @@ def _lists(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
     np.cumsum([len(value) for value in values], out=offsets[1:])
     parts = [np.asarray(value, np.uint64) for value in values]
     flat = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-    buffers: list[pa.Buffer | None] = [None, pa.py_buffer(offsets)]
+    buffers: list[pa.Buffer | None] = [None, pa.py_buffer(offsets.data)]
     return pa.Array.from_buffers(kind, len(values), buffers, children=[_numbers(flat, pa.uint64())])

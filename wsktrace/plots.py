@@ -40,13 +40,15 @@ def operations_of(table: pa.Table) -> list[str]:
     return [str(name) for name in dict.fromkeys(table.column("op").to_pylist())]
 
 
-def latency(table: pa.Table, axes: Axes | Sequence[Axes] | None = None, *, op: str | None = None) -> list[Axes]:
+def latency(
+    table: pa.Table, axes: Axes | Sequence[Axes] | None = None, *, op: str | Sequence[str] | None = None
+) -> list[Axes]:
     """Draw the durations of each operation, one axes an operation, on a logarithmic axis of time.
 
     Args:
         table: a ``latency`` table (schema.py).
         axes: where to draw: one axes, or one for each operation; a new pyplot figure where None.
-        op: draw this operation only.
+        op: draw this operation only, or these.
 
     Returns:
         The axes drawn on. Each shows how many uses of IRPs took how long, from the issue and from the return that said
@@ -57,9 +59,12 @@ def latency(table: pa.Table, axes: Axes | Sequence[Axes] | None = None, *, op: s
     """
     names = operations_of(table)
     if op is not None:
-        if op not in names:
-            raise UsageError(f"no durations of {op!r} in this trace; there are some of: {', '.join(names) or 'none'}")
-        names = [op]
+        wanted = [op] if isinstance(op, str) else list(op)
+        if missing := [name for name in wanted if name not in names]:
+            raise UsageError(
+                f"no durations of {missing[0]!r} in this trace; there are of: {', '.join(names) or 'none'}"
+            )
+        names = wanted
     names = names[:MOST_PANELS]
     if axes is None:
         from matplotlib import pyplot

@@ -262,7 +262,9 @@ class Plots:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
 
-    def latency(self, axes: Axes | Sequence[Axes] | None = None, *, op: str | None = None) -> list[Axes]:
+    def latency(
+        self, axes: Axes | Sequence[Axes] | None = None, *, op: str | Sequence[str] | None = None
+    ) -> list[Axes]:
         """Draw how long each operation took, as ``wsktrace.plots.latency`` says."""
         from wsktrace import plots
 

@@ -63,10 +63,11 @@ def finding_card(finding: Mapping[str, Any], *, sentence: str = "", evidence: It
     """
     suspect = finding["verdict"] != "fail"
     colour = _COLOURS["suspect" if suspect else finding["severity"]]
+    named = finding["subject_address"] in (finding["irp"], finding["socket"])
     badge = finding["verdict"] if suspect else finding["severity"]
     facts = {
         "when": clock_text(finding["time"], date=True) + " UTC",
-        finding["subject_table"].removesuffix("s"): _address(finding["subject_address"]),
+        finding["subject_table"].removesuffix("s"): "" if named else _address(finding["subject_address"]),
         "IRP": _address(finding["irp"]),
         "socket": _address(finding["socket"]),
         "source": f"{finding['source_file']}:{finding['source_line']}" if finding["source_file"] else "",

@@ -54,7 +54,7 @@ def pending(tables: Tables) -> pa.Table:
 
 
 def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[dict[str, Any]]]:
-    """Return the findings of one verdict by rule: the most severe rule first, then the most frequent one, then the first."""
+    """Return the findings of one verdict by rule: the most severe rule first, then the most frequent."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for finding in findings:
         if finding["verdict"] == verdict:
