@@ -220,8 +220,10 @@ class _Reader:
             head = min(bf.HEADER, length)
             target[to : to + head] = raw[begin : begin + head]
             body = bytes(raw[begin + head : begin + length])
-            out = None if state[i] & bf.BAD_END else self._unpacker.unpack(body, want - bf.HEADER)
+            cut = bool(state[i] & bf.CUT)
+            out = None if state[i] & bf.BAD_END else self._unpacker.unpack(body, want - bf.HEADER, cut=cut)
             if out is not None:
+                used[i] = head + len(out)
                 target[to + head : to + head + len(out)] = out
                 continue
             state[i] |= bf.BAD_PACKING

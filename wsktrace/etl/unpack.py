@@ -44,8 +44,11 @@ class Unpacker:
         self._formats = [declared] if declared in self._known else [XPRESS, XPRESS_HUFFMAN, LZNT1]
         self.budget = max(_FREE_BYTES, file_size * _MAX_RATIO)
 
-    def unpack(self, packed: bytes, length: int) -> bytes | None:
-        """Return exactly ``length`` bytes, or None where the block does not unpack to that."""
+    def unpack(self, packed: bytes, length: int, *, cut: bool = False) -> bytes | None:
+        """Return exactly ``length`` bytes, or None where the block does not unpack to that.
+
+        Where the block is known to be ``cut`` off, as many as come out of it.
+        """
         if length > MAX_BUFFER or length > self.budget:
             return None
         if length <= 0:
@@ -58,5 +61,7 @@ class Unpacker:
                 continue
             if len(out) == length:
                 self._formats = [format_]
+                return out
+            if cut and out:
                 return out
         return None
