@@ -139,6 +139,11 @@ def sd_early_release(f: Facts) -> Instances:
     at = np.flatnonzero((d.kind == sd.USE) & (d.submission >= 0))
     use = d.submission[at]
     emptied = d.lane.next(d.counts & (d.level == 1))[at]
+    # with no reference seen, it is the last one only where the others may be hidden
+    unseen = d.lane.next(d.counts & (d.level <= 1))[at]
+    hidden = unseen >= 0
+    hidden[hidden] = _doubts(f, unseen[hidden]) != 0
+    emptied = np.where(hidden, unseen, emptied)
     point = d.lane.row_of(emptied)
     enter = d.lane.rows[at]
     if len(s):
