@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from wsktrace.testing.events import Event
 
+_TICK = 100
+
 __all__ = ["Traffic", "busy", "story"]
 
 
@@ -75,7 +77,7 @@ def busy(
         loads: how often they are loaded and unloaded.
         drivers: how many of them there are; the stories are divided among them.
         seq: events carry sequence numbers.
-        skew: ns by which the processors' clocks differ at most.
+        skew: ns by which the processors' clocks differ at most; the events stand in true order all the same.
     """
     rng = Random(f"wsktrace {seed}")  # noqa: S311 -- reproducible, no secret
     addresses, counters = Addresses(), dict[int, int]()
@@ -126,8 +128,14 @@ def _of_driver(fragment: Fragment, driver: int, shared: list[dict[str, int]], st
 
 
 def _skew(events: list[Event], offsets: list[int]) -> None:
+    """Let the processors' clocks differ; time never runs backwards on one processor or on one thread."""
+    if not any(offsets):
+        return
+    last: dict[tuple[str, int], int] = {}
     for event in events:
-        event.time += offsets[event.cpu]
+        keys = [("cpu", event.cpu)] + [("tid", event.tid)] * bool(event.tid)
+        event.time = max(event.time + offsets[event.cpu], *(last.get(key, 0) + _TICK for key in keys))
+        last |= dict.fromkeys(keys, event.time)
 
 
 def story(rng: Random, cpus: int) -> Fragment:
