@@ -86,6 +86,8 @@ def connection(pen: Pen) -> None:
     pen.call(f"{pen.rng.choice(('WskConnect', 'WskConnect', 'WskConnectEx'))} {socket}", longest_ms=3000)
     if kinds:
         pen.write(f"enable {socket} {'|'.join(kinds)}")
+    if pen.rng.random() < 0.3:
+        pen.call(f"WskGetRemoteAddress {socket}")
     _traffic(pen, socket, context, kinds)
     if "disconnect" in kinds and pen.rng.random() < 0.5:
         pen.event(f"WskDisconnectEvent {context}")
@@ -96,6 +98,8 @@ def connection(pen: Pen) -> None:
     if pen.rng.random() < 0.7:
         pen.call(f"WskDisconnect {socket}", longest_ms=500)
     _close(pen, socket)
+    if kinds:
+        pen.write(f"MemoryFree {context}")
 
 
 def listener_by_event(pen: Pen) -> None:
@@ -165,7 +169,8 @@ def datagrams(pen: Pen) -> None:
         for _ in range(pen.rng.randrange(4)):
             pen.event(f"WskReceiveFromEvent {context}")
     for _ in range(pen.rng.randrange(1, 5)):
-        pen.call(f"WskSendTo {socket} Length=512", brings="Information=512")
+        call = pen.rng.choice(("WskSendTo", "WskSendTo", "WskSendMessages"))
+        pen.call(f"{call} {socket} Length=512", brings="Information=512")
     pen.call(f"WskGetLocalAddress {socket}")
     if pen.rng.random() < 0.5:
         _cancelled_by_close(pen, socket, f"WskReceiveFrom {socket}")
@@ -261,6 +266,7 @@ def passed_down(pen: Pen) -> None:
     for _ in range(pen.rng.randrange(1, 5)):
         irp, choice = pen.name("down"), pen.rng.random()
         if choice < 0.3:
+            pen.write(f"IrpMarkPending {irp}")
             pen.write(f"WskSend {socket} {irp} -> PENDING")
         elif choice < 0.5:
             pen.write(f"WskReceive {socket} {irp} -> INVALID_DEVICE_STATE")
