@@ -62,7 +62,7 @@ def quality_columns(reading: Reading, lives: Lives) -> dict[str, Any]:
         cover = world.coverage
         if world.has_seq:
             for lo, hi in list(zip(cover.lo.tolist(), cover.hi.tolist(), strict=True))[:_MOST_GAPS]:
-                missing = int(world.ops.seq[hi]) - int(world.ops.seq[lo]) - 1
+                missing = min(int(world.ops.seq[hi]) - int(world.ops.seq[lo]) - 1, (1 << 63) - 1)
                 row("gap", name, missing, start=int(time[lo]), end=int(time[hi]), detail="numbers of the driver's own counter that are missing")
             if len(cover.lo) > _MOST_GAPS:
                 row("gap", name, len(cover.lo) - _MOST_GAPS, detail="further gaps")
