@@ -55,6 +55,8 @@ def emit_bytes(data: bytes, target: Path) -> None:
     try:
         scratch.write_bytes(data)
         scratch.replace(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
     finally:
         scratch.unlink(missing_ok=True)
 

@@ -143,10 +143,11 @@ def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
             f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18} "
             f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}",
         )
-        if not row["own"]:
-            page.add(page.paint(f"{'':>14}  perhaps not the driver's own IRP: its completion may go unseen", "faint"))
+        doubts = [] if row["own"] else ["perhaps not the driver's own IRP: its completion may go unseen"]
         if row["doubt"]:
-            page.add(page.paint(f"{'':>14}  {row['doubt']}: {REASONS.get(row['doubt'], 'doubtful')}", "faint"))
+            doubts.append(f"{row['doubt']}: {REASONS.get(row['doubt'], 'doubtful')}")
+        if doubts:
+            page.add(page.paint(f"{'':>14}  {'; '.join(doubts)}", "faint"))
     if opened.num_rows > MOST_PENDING:
         page.add(f"  … and {opened.num_rows - MOST_PENDING:,} more")
 
