@@ -81,22 +81,36 @@ class Clock:
 
     def to_ns(self, raw: NDArray[np.int64]) -> NDArray[np.int64]:
         """Convert raw clock values (int64, any shape) to int64 nanoseconds of UTC since 1970."""
-        ticks = self.ticks_per_second
-        # the raw values whose result fits into int64, in exact integers; what lies outside is clipped to them
-        low = max(self.origin + -(-(_LOW - self.base_ns) * ticks // _NS), self.origin + _LOW, _LOW)
-        high = min(self.origin + (_HIGH - self.base_ns) * ticks // _NS, self.origin + _HIGH, _HIGH)
         if raw.size == 0:
             return np.zeros(raw.shape, np.int64)
-        if int(raw.min()) < low or int(raw.max()) > high:
-            raw = np.clip(raw, low, high)
+        # the smallest and largest difference to the origin whose result fits into int64, in exact integers
+        first = -(-(_LOW - self.base_ns) * self.ticks_per_second // _NS)
+        last = ((_HIGH - self.base_ns + 1) * self.ticks_per_second - 1) // _NS
+        low = max(self.origin + max(first, _LOW), _LOW)
+        high = min(self.origin + min(last, _HIGH), _HIGH)
+        if low <= int(raw.min()) and int(raw.max()) <= high:
+            return self._convert(raw)
+        out = self._convert(np.clip(raw, low, high))
+        if low == self.origin + first:
+            out[raw < low] = _LOW
+        if high == self.origin + last:
+            out[raw > high] = _HIGH
+        return out
+
+    def _convert(self, raw: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Convert values whose difference to the origin and whose result fit into int64."""
+        ticks = self.ticks_per_second
         delta = raw - np.int64(self.origin)
         if _NS % ticks == 0:
             delta *= _NS // ticks
         else:
-            whole, rest = np.divmod(delta, ticks)
+            whole = delta // ticks
+            rest = delta - whole * ticks
             whole *= _NS
             if ticks < _SANE_FREQUENCY // 1_000_000:
-                whole += rest * _NS // ticks
+                rest *= _NS
+                rest //= ticks
+                whole += rest
             else:  # three digits at a time
                 part = np.zeros_like(whole)
                 for _ in range(3):

@@ -193,6 +193,10 @@ def read_columns(
     for code, reader in _READERS.items():
         if present[code]:
             reader(c, slice(None) if present[code] == family.size else np.flatnonzero(family == code))
+    over = c.payload > c.end
+    if over.any():
+        c.damaged.append(np.flatnonzero(over))
+        c.payload[over] = c.end[over]
     guid = np.full(c.slot.size, -1, np.int32)
     rows: Any = slice(None) if c.has_guid.all() else np.flatnonzero(c.has_guid)
     guid[rows] = guids.codes(c.guid_low[rows], c.guid_high[rows])
@@ -217,7 +221,7 @@ def read_columns(
         task=c.task,
         keyword=c.keyword,
         flags=c.flags,
-        payload=np.minimum(c.payload, c.end),
+        payload=c.payload,
         end=c.end,
         ext=c.ext,
     )

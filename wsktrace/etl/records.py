@@ -173,7 +173,7 @@ def find_records(
     halves = data.view("<u2")
     visited = np.zeros(data.size >> 3, np.bool_)
     # a marker needs 8 bytes: places nearer to the end than that are no places
-    last = (stop - 7) >> 1
+    last = (stop - 6) >> 1
     chase(halves, *lockstep(halves, first >> 1, last, visited, lanes_left=lanes), visited)
     slot = np.flatnonzero(visited)
     word = data.view("<u8").take(slot)

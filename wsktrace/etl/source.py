@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
@@ -30,7 +31,8 @@ class Source:
 
     def __init__(self, file: BinaryIO, name: str, *, owned: bool) -> None:
         self._file = file
-        self._owned = owned
+        # also when nobody closes it: a notebook's trace simply goes out of use
+        self._finish = weakref.finalize(self, file.close) if owned else None
         self.name = name
         try:
             self._base = file.tell()
@@ -75,8 +77,8 @@ class Source:
 
     def close(self) -> None:
         """Close the file where it was opened here (a caller's file object stays open)."""
-        if self._owned:
-            self._file.close()
+        if self._finish is not None:
+            self._finish()
 
     def __enter__(self) -> Self:
         return self
