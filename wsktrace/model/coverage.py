@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.model.doubt import CAP, LOST, START
+from wsktrace.model.filefacts import FOREVER
 from wsktrace.wsk.constants import WSK_EVENT_ACCEPT
 from wsktrace.wsk.operations import CALLBACK, CODES, GROUPS, IRP, OPS, SOCKET, Group, Phase
 
@@ -88,6 +89,9 @@ def cover(ops: Operations, facts: FileFacts, *, has_seq: bool, mixed: bool, tole
         head = -1 if birth >= 0 else 0
         if before is not None:
             head = max(int(np.searchsorted(ops.time, before + tolerance_ns, side="right")), 0)
+        if n and end_ns < int(ops.time.max()):
+            # behind the complete part some processors' events are there, and others' are not
+            gaps = [*gaps, (end_ns, FOREVER)]
         lo, hi = _positions(ops.time, gaps, tolerance_ns)
         if birth >= 0 and (birth < head or np.any((lo < birth) & (hi > birth))):
             birth = -1
@@ -130,8 +134,8 @@ def _segments(ops: Operations, *, has_seq: bool) -> tuple[NDArray[np.int64], NDA
     """Return the stretches between ProviderState events and which groups of events were enabled in each.
 
     A group counts where the trace shows an event of it in the stretch, or the state at its beginning says so. The state
-    is that of all sessions together: what this one filtered shows as holes in Seq. Without Seq it is believed only
-    where silence is plausible, which it is not for calls and completions, nor for callbacks that were asked for.
+    is that of all sessions together; what this one filtered shows as holes in Seq. So it is believed only where silence
+    is plausible: not for callbacks that were asked for, and without Seq not for calls and completions.
     """
     states = np.flatnonzero(ops.op == CODES["ProviderState"])
     first = np.concatenate([[0], states[states > 0]]).astype(np.int64)
@@ -143,7 +147,7 @@ def _segments(ops: Operations, *, has_seq: bool) -> tuple[NDArray[np.int64], NDA
     begins = states[np.searchsorted(states, first).clip(max=max(len(states) - 1, 0))] == first if len(states) else None
     mask, mask_known = ops.arg("match_any_keyword", first)
     level, level_known = ops.arg("trace_level", first)
-    silent = () if has_seq else (SOCKET, IRP, *((CALLBACK,) if _accepts_asked_for(ops) else ()))
+    silent = (*(() if has_seq else (SOCKET, IRP)), *((CALLBACK,) if _accepts_asked_for(ops) else ()))
     for g, group in enumerate(GROUPS):
         stated = ((mask == 0) | ((mask & group.keyword) != 0)) & ((level == 0) | (level >= group.level))
         if begins is not None and group not in silent:

@@ -24,8 +24,10 @@ NEVER = -(1 << 62)
 FOREVER = 1 << 62
 
 _MODE_CIRCULAR = 0x2
+_MODE_APPEND = 0x4
 _MODE_NEWFILE = 0x8
 _MODE_BUFFERING = 0x400
+_MODE_KBYTES = 0x2000
 _STATE_HEADER = 1
 _STATE_CUT = 8
 _LOST_FLAGS = 0x6
@@ -89,7 +91,7 @@ class FileFacts:
 
     def gaps(self) -> tuple[list[tuple[int, int]], int, int]:
         """Return the intervals in which events may be missing, until when the rest is complete, and why not longer."""
-        if self.events_lost or self.buffers_lost or self._flagged():
+        if self.events_lost or self.buffers_lost or self._flagged() or self.mode & _MODE_APPEND:
             return [(NEVER, FOREVER)], NEVER, LOST
         gaps = self._damaged() + self._holes()
         end = self._end()
@@ -136,7 +138,7 @@ class FileFacts:
     def _holes(self) -> list[tuple[int, int]]:
         """Holes in the session-wide sequence: from the first records of the neighbours to any CPU's next buffer."""
         data = self._data()
-        if len(data) < 2:
+        if not len(data):
             return []
         by = data[np.argsort(self.buffers.sequence[data], kind="stable")]
         sequence = self.buffers.sequence[by]
@@ -171,7 +173,7 @@ def facts_of(file: TraceFile) -> FileFacts:
     spanned = int(b.sequence[data].max() - b.sequence[data].min() + 1) if np.any(data) else 0
     once = not mode & (_MODE_CIRCULAR | _MODE_NEWFILE | _MODE_BUFFERING)
     missing = stopped and once and header.buffers_written > max(sound, spanned + 1)
-    limit = header.maximum_file_size << 20
+    limit = header.maximum_file_size << (10 if mode & _MODE_KBYTES else 20)
     full = bool(mode & _MODE_SEQUENTIAL) and 0 < limit <= file.size + header.buffer_size
     return FileFacts(
         start_ns=clock.start_ns,

@@ -57,7 +57,7 @@ class Submissions:
     link_doubt: NDArray[np.uint8]
     absent_doubt: NDArray[np.uint8]
     second_doubt: NDArray[np.uint8]
-    #: completions that belong to no call in the trace
+    #: completions that are the first of no call in the trace
     orphans: NDArray[np.int64]
     #: row of the world → use of an IRP (calls, their returns and completions), -1 elsewhere
     of_row: NDArray[np.int32]
@@ -160,7 +160,8 @@ def submissions(world: World) -> Submissions:
     of_row[c_row[has_complete]] = index[has_complete]
     stops = world.mate[c_row[has_complete]]
     of_row[stops[stops >= 0]] = index[has_complete][stops >= 0]
-    orphan = is_complete & (last_enter < 0)
+    orphan = is_complete.copy()
+    orphan[complete[complete >= 0]] = False
     reset = next_reset[p]
     reset = np.where((reset >= 0) & ((np_ < 0) | (reset < np_)), reset, -1)
     number = np.full(len(lane), -1, np.int64)

@@ -140,7 +140,7 @@ def event_after_close(f: Facts) -> Instances:
     known = (calls.latest_dead >= 0) & (closed >= 0)
     late = known & after
     excuse[late] |= f.world.unordered(closed[late], rows[late])
-    excuse |= doubt_if(after & ~known, ALIAS)
+    excuse |= doubt_if((after & ~known) | np.isin(calls.context, f.contexts_in_creation), ALIAS)
     excuse |= (s.doubt[k] if len(s) else np.zeros(len(rows), np.uint8))
     excuse |= f.unlogged(CALLBACK, np.maximum(closed, 0), rows)
     begun = Answer(after, np.where(after, excuse, 0).astype(np.uint8))

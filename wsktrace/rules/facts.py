@@ -179,6 +179,14 @@ class Facts:
             found.append(column.values[~callback])
         return np.unique(np.concatenate(found)).astype(np.uint64) if found else np.zeros(0, np.uint64)
 
+    @cached_property
+    def contexts_in_creation(self) -> NDArray[np.uint64]:
+        """Return the contexts of creations and accepts whose end is not in the trace: their sockets may live already."""
+        open_ = self.creates & (self.irps.complete < 0) & ~self.irps.ret_is("error")
+        rows = self.irps.enter[open_]
+        found = [self.arg(name, rows)[0] for name in ("socket_context", "accept_socket_context")]
+        return np.unique(np.concatenate(found)).astype(np.uint64)
+
     def link_of_close(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the doubt about the completion of each close (entry rows; -1 gives none)."""
         use = np.where(rows >= 0, self.irps.of_row[rows], -1) if len(self.world) else rows

@@ -1,0 +1,45 @@
+"""Judges traces in tests: from events or bytes to findings."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from wsktrace.analysis import Analysis
+from wsktrace.rules.engine import Finding, Judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wsktrace.testing.faults import Expected
+
+
+def judged(data: bytes) -> Judgement:
+    """Judge a trace file."""
+    return Analysis(io.BytesIO(data)).judgement
+
+
+def fails(data: bytes) -> list[Finding]:
+    """Return the broken rules of a trace file."""
+    return [f for f in judged(data).findings if f.verdict == "fail"]
+
+
+def keys(finding: Finding) -> set[tuple[object, ...]]:
+    """Return what makes a finding the same in a trace and in what is left of it: its moment, or what it is about."""
+    return {(finding.rule, finding.time_ns), (finding.rule, finding.irp, finding.socket)}
+
+
+def fits(finding: Finding, expected: Expected) -> bool:
+    """Whether a finding names what a fault expects."""
+    own = finding.subject_table in ("descriptors", "operations")
+    subject = finding.subject_address or 0 if own else 0
+    return expected.fits(finding.irp or 0, finding.socket or 0, subject)
+
+
+def as_expected(found: Iterable[Finding], expected: Expected) -> str:
+    """Return what is wrong with the findings of a trace with one fault, empty where nothing is."""
+    mine = [f for f in found if f.rule == expected.rule]
+    others = [f for f in found if f.rule != expected.rule and f.rule not in expected.follows]
+    if len(mine) != 1 or not fits(mine[0], expected):
+        return f"{expected} was found as {mine}"
+    return f"beside {expected.rule}: {others}" if others else ""

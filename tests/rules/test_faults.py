@@ -1,0 +1,67 @@
+"""Every fault is found, with the right IRP and socket, and nothing else; every legal pattern stays silent."""
+
+from __future__ import annotations
+
+import pytest
+from judging import as_expected, fails, judged
+
+from wsktrace.rules.registry import RULES
+from wsktrace.testing import legal
+from wsktrace.testing.driver import busy
+from wsktrace.testing.faults import FAULTS, fault_script, inject
+
+VARIANTS = [(rule, number) for rule, ways in FAULTS.items() for number in range(len(ways))]
+ONLY_12 = {12: ["WSK-TRANSPORT-COMBO"]}
+
+
+def test_every_rule_has_a_fault() -> None:
+    assert set(FAULTS) == set(RULES)
+
+
+@pytest.mark.parametrize(("rule", "number"), VARIANTS)
+def test_fault_alone(rule: str, number: int) -> None:
+    script, expected = fault_script(rule, number)
+    assert not as_expected(fails(script.etl()), expected)
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_fault_in_busy_traffic(rule: str) -> None:
+    traffic, expected = inject(rule, seed=7)
+    assert not as_expected(fails(traffic.etl()), expected), "seed 7"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("rule", "number"), VARIANTS)
+def test_fault_in_much_busy_traffic(rule: str, number: int, seed: int) -> None:
+    traffic, expected = inject(rule, seed, number, sockets=40)
+    assert not as_expected(fails(traffic.etl()), expected), f"seed {seed}"
+
+
+@pytest.mark.parametrize("number", sorted(legal.PATTERNS))
+def test_legal_pattern_alone(number: int) -> None:
+    found = judged(legal.legal_trace(number).etl())
+    assert [f.rule for f in found.findings] == ONLY_12.get(number, [])
+    if number == 12:
+        assert found.findings[0].severity == "warning"
+
+
+@pytest.mark.parametrize("number", range(len(legal.ORDERS)))
+def test_legal_order(number: int) -> None:
+    assert not judged(legal.order_trace(number).etl()).findings
+
+
+@pytest.mark.parametrize("seq", [True, False])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_legal_patterns_in_busy_traffic(seed: int, seq: bool) -> None:
+    extras = [legal.legal_fragment(n) for n in legal.PATTERNS]
+    traffic = busy(seed, sockets=20, extras=extras, seq=seq)
+    assert {f.rule for f in fails(traffic.etl())} == {"WSK-TRANSPORT-COMBO"}, f"seed {seed}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 160))
+def test_clean_traffic(seed: int) -> None:
+    how = {"drivers": 1 + seed % 2, "loads": 1 + seed % 3 // 2, "seq": seed % 5 != 0, "skew": 500_000 * (seed % 4 == 1)}
+    extras = [legal.legal_fragment(n) for n in legal.PATTERNS if n != 12]
+    assert not fails(busy(seed, extras=extras, **how).etl()), f"seed {seed}, {how}"
