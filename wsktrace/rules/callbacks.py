@@ -32,7 +32,7 @@ def event_not_enabled(f: Facts) -> Instances:
     if len(s):
         enabled = np.minimum(t.enabled[calls.kind, k], t.static[calls.kind, k])
         create = s.create[k]
-        doubt = s.doubt[k] | t.enable_doubt[k] | f.unlogged(SOCKET, create, rows)
+        doubt = s.doubt[k] | t.enable_doubt[k] | f.unlogged(SOCKET, create, rows) | f.blind_calls
         # the listener's enabling, or another socket with this context, may be older than this one
         doubt |= f.closed_from(rows)
         doubt |= doubt_if(~t.client_known[k], CAP)

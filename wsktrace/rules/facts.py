@@ -17,7 +17,7 @@ from wsktrace.model.lanes import Lane
 from wsktrace.model.traits import KINDS, NEVER_ROW
 from wsktrace.wsk.constants import status_name
 from wsktrace.wsk.operations import CALLBACK, CODES, DATA, IRP, OPS, REGISTRATION, SOCKET, Group, Phase
-from wsktrace.wsk.ops import KNOWN_IRP, KNOWN_IRQL, KNOWN_STATUS
+from wsktrace.wsk.ops import KNOWN_IRP, KNOWN_IRQL, KNOWN_SOCKET, KNOWN_STATUS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -186,6 +186,13 @@ class Facts:
         rows = self.irps.enter[open_]
         found = [self.arg(name, rows)[0] for name in ("socket_context", "accept_socket_context")]
         return np.unique(np.concatenate(found)).astype(np.uint64)
+
+    @cached_property
+    def blind_calls(self) -> np.uint8:
+        """Return ``CAP`` where some call on a socket does not say on which: it may be any call on any socket."""
+        names = tuple(op.name for op in OPS if op.level == "socket")
+        unnamed = self.world.is_(names, Phase.ENTER) & ~self.ops.has(KNOWN_SOCKET)
+        return np.uint8(CAP if bool(np.any(unnamed)) else 0)
 
     def link_of_close(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the doubt about the completion of each close (entry rows; -1 gives none)."""

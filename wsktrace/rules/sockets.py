@@ -189,7 +189,7 @@ def socket_leak(f: Facts) -> Instances:
     closed_in_time = (s.close >= 0) & ((left < 0) | (s.close < left))
     stuck = f.blocked_deregister(s.birth, f.traits.client)
     stuck = np.where((left < 0) & (s.close < 0), stuck, -1)
-    doubt = s.doubt | f.unlogged(SOCKET, s.birth, np.where(left >= 0, left, f.last_row))
+    doubt = s.doubt | f.unlogged(SOCKET, s.birth, np.where(left >= 0, left, f.last_row)) | f.blind_calls
     doubt |= np.where(stuck >= 0, f.world.touch(s.birth, np.full(n, len(f.world))), 0).astype(np.uint8)
     left = np.where(stuck >= 0, stuck, left)
     broken = liveness(
