@@ -115,8 +115,9 @@ def submissions(world: World) -> Submissions:
     second = np.where(complete >= 0, next_complete[complete], -1)
     second = np.where((second >= 0) & ((np_ < 0) | (second < np_)), second, -1)
 
-    own = (last_own[p] >= 0) & (last_own[p] > last_complete[p]) & (last_own[p] > last_free[p])
-    own &= world.touch(lane.row_of(last_own[p]), enter) == 0
+    claimed = (last_own[p] >= 0) & (last_own[p] > last_complete[p]) & (last_own[p] > last_free[p])
+    claim_doubt = world.touch(lane.row_of(last_own[p]), enter)
+    own = claimed & (claim_doubt == 0)
     idle = np.maximum(last_complete[p], last_fresh[p])
     open_before = (last_enter[p] >= 0) & (last_enter[p] > idle) & (last_enter[p] > last_free[p])
 
@@ -133,7 +134,7 @@ def submissions(world: World) -> Submissions:
     link |= _order_doubt(world, lane, p, complete, np.maximum(last_complete, last_enter)[p], np_)
     link |= np.uint8(blind)
 
-    absent = np.where(own, 0, CAP).astype(np.uint8) | np.uint8(blind)
+    absent = np.where(claimed, claim_doubt, CAP).astype(np.uint8) | np.uint8(blind)
     behind = np.where(np_ >= 0, next_complete[np_], -1)
     late = (complete < 0) & (behind >= 0)
     absent[late] |= world.unordered(lane.rows[np_[late]], lane.rows[behind[late]])
