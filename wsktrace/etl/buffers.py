@@ -240,6 +240,8 @@ class HeaderWalk:
         """A header that cannot be true: believe its stride or the session's where one leads on, else search."""
         size, stride = self._source.size, head.buffer_size
         after = at + stride
+        if self._source.uniform(at):
+            return Place(at, size - at, BAD_HEADER, LOST)  # room that was never written
         if self._on_grid(at, size):
             return Place(at, self._grid, BAD_HEADER, head)
         if HEADER <= stride <= MAX_BUFFER and (after == size or (after < size and self._finder.plausible(after))):

@@ -121,16 +121,7 @@ class _Reader:
         """Tell whether a nonsense header at the end of the file is really room that was never written."""
         if not place.state & bf.BAD_HEADER or place.at + place.length != self._source.size:
             return False
-        at, end = place.at, place.at + place.length
-        first = self._source.read(at, 1)
-        if first not in (b"\0", b"\xff"):
-            return False
-        while at < end:
-            piece = self._source.read(at, min(_LEAST, end - at))
-            if piece.count(first) != len(piece) or not piece:
-                return False
-            at += len(piece)
-        return True
+        return self._source.uniform(place.at)
 
     def _chunk(self, places: NDArray[Any]) -> Chunk:
         head = places["head"]
@@ -166,8 +157,8 @@ class _Reader:
         unsound = lost | (head["BufferType"] >= 8) | (flags >= 0x100) | (head["State"] >= MAX_STATE)
         cpu = np.where(unsound, 0xFFFF, cpu).astype(np.uint16)
         records, damaged_rows = read_columns(data, walk, start, cpu, self._ordinal, self._guids)
-        # zeros where records were declared are lost records, unless the declared end was nonsense
-        broken = walk.broken | (walk.zeros & ~outside)
+        # zeros where records were declared are lost records, unless only the declared end was nonsense
+        broken = walk.broken | (walk.zeros & ~(outside & ((state & bf.BAD_HEADER) == 0)))
         state[broken] |= bf.BAD_RECORD
         first_clock, last_clock = _clocks(records, self._ordinal, len(places))
         chunk = Chunk(

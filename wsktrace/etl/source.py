@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Source", "open_source"]
 
 
+_PIECE = 1 << 20
+
+
 class Source:
     """The bytes of one .etl, read by position.
 
@@ -34,6 +37,7 @@ class Source:
         # also when nobody closes it: a notebook's trace simply goes out of use
         self._finish = weakref.finalize(self, file.close) if owned else None
         self.name = name
+        self._run = 0, 0  # the run of equal bytes that was looked at last
         try:
             self._base = file.tell()
             self.size = max(file.seek(0, os.SEEK_END) - self._base, 0)
@@ -65,10 +69,26 @@ class Source:
         block = bytearray(max(min(length, self.size - offset), 0))
         return bytes(block[: self.read_into(offset, memoryview(block))])
 
+    def uniform(self, at: int) -> bool:
+        """Tell whether from a position to the end there are only zeros, or only bytes of 0xFF."""
+        begin, end = self._run
+        if begin <= at < end:
+            return end == self.size
+        first = self.read(at, 1)
+        end = at
+        while first in (b"\0", b"\xff") and end < self.size:
+            piece = self.read(end, _PIECE if end > at else 256)
+            same = len(piece) - len(piece.lstrip(first))
+            end += same
+            if same < len(piece) or not piece:
+                break
+        self._run = at, end
+        return end == self.size
+
     def sha256(self) -> str:
         """Return the SHA-256 of all bytes, in hexadecimal."""
         digest = hashlib.sha256()
-        block = memoryview(bytearray(1 << 20))
+        block = memoryview(bytearray(_PIECE))
         at = 0
         while got := self.read_into(at, block[: min(len(block), self.size - at)]):
             digest.update(block[:got])

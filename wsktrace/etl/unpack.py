@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsktrace.etl import xpress
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,15 +23,40 @@ MAX_BUFFER = 64 << 20
 #: a whole file may unpack to this many bytes, or to this many times its size, whichever is more
 _FREE_BYTES, _MAX_RATIO = 1 << 30, 1000
 
+_REFUSED = "libfwnt refuses the block"
+#: bytes of match lengths that it misreads: those of 32 bits, and the last three of 16, which overflow
+_MISREAD = (b"\xff\0\0", b"\xff\xfd\xff", b"\xff\xfe\xff", b"\xff\xff\xff")
+
 
 def _functions() -> dict[int, Callable[[bytes, int], bytes]]:
     import pyfwnt
 
     return {
         LZNT1: pyfwnt.lznt1_decompress,
-        XPRESS: pyfwnt.lzxpress_decompress,
+        XPRESS: _plain_xpress(pyfwnt.lzxpress_decompress),
         XPRESS_HUFFMAN: pyfwnt.lzxpress_huffman_decompress,
     }
+
+
+def _plain_xpress(fast: Callable[[bytes, int], bytes]) -> Callable[[bytes, int], bytes]:
+    """Return libfwnt's decoder with our own behind it, for the long matches that it does not know."""
+
+    def decompress(packed: bytes, length: int) -> bytes:
+        try:
+            out = fast(packed, length)
+            if len(out) == length:
+                return out
+        except OSError as error:
+            if "tuple size" in str(error):  # a match longer than it believes in
+                return xpress.decompress(packed, length)
+            out = None
+        if not any(mark in packed for mark in _MISREAD):
+            if out is None:
+                raise ValueError(_REFUSED)
+            return out
+        return xpress.decompress(packed, length)
+
+    return decompress
 
 
 class Unpacker:
@@ -55,6 +82,8 @@ class Unpacker:
             return b""
         self.budget -= length
         for format_ in self._formats:
+            if cut and format_ == XPRESS_HUFFMAN:  # its decoder goes on with bits that are not there
+                continue
             try:
                 out = self._known[format_](packed, length)
             except (OSError, ValueError, OverflowError, MemoryError):
