@@ -11,7 +11,7 @@ import pytest
 
 from wsktrace.etl.accounting import disk_shares
 from wsktrace.etl.file import open_trace
-from wsktrace.etl.unpack import LZNT1, MAX_BUFFER, XPRESS, XPRESS_HUFFMAN, Unpacker
+from wsktrace.etl.unpack import LZNT1, XPRESS, XPRESS_HUFFMAN, Unpacker
 
 
 def lznt1(data: bytes) -> bytes:

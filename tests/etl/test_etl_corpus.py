@@ -235,10 +235,12 @@ def test_etl_parser_finds_the_same_records(name):
     """Nine files; etl-parser leaves the header buffer out, so its records are left out here too."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from etl.etl import build_from_stream
-        from etl.etl import IEtlFileObserver  # noqa: F401
+        from etl.etl import (
+            IEtlFileObserver,  # noqa: F401
+            build_from_stream,
+        )
 
-    file, chunks = whole(name)
+    _file, chunks = whole(name)
     seen = _Seen()
     raw = (t.ETL / name).read_bytes()
     if name == "etl-parser-ShutdownPerfDiagLogger.etl":  # 2 s for the whole file: the header buffer and eleven more

@@ -8,6 +8,7 @@ compressed buffers have any length.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,9 +28,10 @@ MAX_STATE = 16
 
 _HEADER = 0x48
 _NEEDED = 0x50  # bytes from a header's start that the test looks at
+_FIELDS = struct.Struct("<I40xIIHH18xH4x")  # BufferSize, State, Offset, BufferFlag, BufferType; upper half of a marker
 _WINDOW = 1 << 20
 _FLAG_COMPRESSED = 0x40
-_CHECKS = 1_000_000  # places of one file whose stride is followed; only bytes made to look like headers need more
+_CHECKS = 200_000  # places whose stride is followed, and one for each page; bytes made to be traps need more
 _UNPACKED = 256 << 20  # bytes unpacked to find out whether a place is a buffer
 
 
@@ -63,13 +65,14 @@ class Finder:
         self._source = source
         self._grid = grid
         self._packed = packed
-        self._checks = _CHECKS
+        self._checks = _CHECKS + (source.size >> 12)
         self._unpacker = Unpacker(compression, 0)
         self._unpacker.budget = _UNPACKED
 
     def plausible(self, at: int) -> bool:
         """Tell whether a believable header is at a position."""
-        return self.find(at, at + 1) is not None
+        candidate = self._candidate(at)
+        return candidate is not None and self._speaks_for(candidate)
 
     def find(self, begin: int, end: int) -> int | None:
         """Return the first plausible header whose first byte is in [begin, end), None where there is none."""
@@ -84,6 +87,21 @@ class Finder:
                     return candidate.at
             begin += width
         return None
+
+    def _candidate(self, at: int) -> _Candidate | None:
+        """Return the place if a header's own fields can be true there: `_candidates` for one byte of the file."""
+        raw = self._source.read(at, _NEEDED)
+        if len(raw) < _NEEDED:
+            return None
+        stride, state, offset, flags, kind, half = _FIELDS.unpack(raw)
+        if kind >= 8 or flags >= 0x100 or state >= MAX_STATE or not _HEADER <= stride <= MAX_BUFFER:
+            return None
+        packed = bool(flags & _FLAG_COMPRESSED)
+        if packed:
+            good = self._packed and _HEADER <= offset <= MAX_BUFFER
+        else:
+            good = _HEADER <= offset <= stride and (offset == _HEADER or KIND_OF_MARKER[half] != 0)
+        return _Candidate(at, stride, offset, packed) if good else None
 
     def _candidates(self, begin: int, width: int) -> list[_Candidate]:
         """Return all places in a window of the file where a header's own fields can be true."""
@@ -121,7 +139,7 @@ class Finder:
             return True
         if after > self._source.size:
             return False
-        if (candidate.stride == self._grid and not candidate.packed) or self._candidates(after, 1):
+        if (candidate.stride == self._grid and not candidate.packed) or self._candidate(after):
             return True
         if candidate.packed:
             body = self._source.read(candidate.at + _HEADER, candidate.stride - _HEADER)
