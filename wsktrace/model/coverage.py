@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.model.doubt import CAP, LOST, START
-from wsktrace.model.filefacts import FOREVER
 from wsktrace.wsk.constants import WSK_EVENT_ACCEPT
 from wsktrace.wsk.operations import CALLBACK, CODES, GROUPS, IRP, OPS, SOCKET, Group, Phase
 
@@ -37,6 +36,8 @@ class Coverage:
         head: rows before this position lie in a beginning that is not complete; -1 where the load begins in the trace.
         birth: row of DriverEntry where it lies in the complete part, else -1.
         end_ns: until when absence is evidence, ns UTC; ``end_doubt`` says why not longer.
+        tail: first row that may stand behind ``end_ns``, where some processors' events are there and others' are not;
+            one more than the rows where there is none.
         segments: first rows of the stretches between ProviderState events; ``logged`` (segments × groups) says what
             was enabled in each, as far as the trace shows.
     """
@@ -47,14 +48,20 @@ class Coverage:
     birth: int
     end_ns: int
     end_doubt: int
+    tail: int
     segments: NDArray[np.int64]
     logged: NDArray[np.bool_]
 
-    def touch(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the doubt about what lies between rows a and b (exclusive); a = -1 stands for "since ever"."""
+    def touch(self, a: NDArray[Any], b: NDArray[Any], *, tail: bool = True) -> NDArray[np.uint8]:
+        """Return the doubt about what lies between rows a and b (exclusive); a = -1 stands for "since ever".
+
+        Without ``tail`` the end of the complete part is left to the caller, who knows a time instead of row b.
+        """
         a = np.asarray(a, np.int64)
         b = np.asarray(b, np.int64)
         doubt = np.where((a < self.head) & (b > -1), START, 0).astype(np.uint8)
+        if tail:
+            doubt |= np.where(b >= self.tail, self.end_doubt, 0).astype(np.uint8)
         if len(self.lo):
             place = np.searchsorted(self.hi, a, side="right")
             inside = place < len(self.lo)
@@ -75,6 +82,7 @@ def cover(ops: Operations, facts: FileFacts, *, has_seq: bool, mixed: bool, tole
     n = len(ops)
     entry = np.flatnonzero((ops.op == CODES["DriverEntry"]) & (ops.phase == Phase.ENTER))
     birth = int(entry[0]) if len(entry) else -1
+    tail = n + 1
     if mixed:
         lo, hi, head = np.array([-2]), np.array([n + 1]), n
         end_ns, end_doubt, birth = _BEFORE_ALL, LOST, -1
@@ -90,14 +98,13 @@ def cover(ops: Operations, facts: FileFacts, *, has_seq: bool, mixed: bool, tole
         if before is not None:
             head = max(int(np.searchsorted(ops.time, before + tolerance_ns, side="right")), 0)
         if n and end_ns < int(ops.time.max()):
-            # behind the complete part some processors' events are there, and others' are not
-            gaps = [*gaps, (end_ns, FOREVER)]
+            tail = int(np.searchsorted(np.maximum.accumulate(ops.time), end_ns - tolerance_ns))
         lo, hi = _positions(ops.time, gaps, tolerance_ns)
-        if birth >= 0 and (birth < head or np.any((lo < birth) & (hi > birth))):
+        if birth >= 0 and (birth < head or birth >= tail or np.any((lo < birth) & (hi > birth))):
             birth = -1
             head = max(head, 0)
     segments, logged = _segments(ops, has_seq=has_seq)
-    return Coverage(np.asarray(lo, np.int64), np.asarray(hi, np.int64), head, birth, end_ns, end_doubt, segments, logged)
+    return Coverage(np.asarray(lo, np.int64), np.asarray(hi, np.int64), head, birth, end_ns, end_doubt, tail, segments, logged)
 
 
 _BEFORE_ALL = -(1 << 62)

@@ -67,12 +67,12 @@ class World:
         certain |= np.abs(ops.time[b] - ops.time[a]) > self.tolerance_ns
         return np.where(certain, 0, ORDER).astype(np.uint8)
 
-    def touch(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint8]:
+    def touch(self, a: NDArray[Any], b: NDArray[Any], *, tail: bool = True) -> NDArray[np.uint8]:
         """Return the doubt about what lies between rows a and b; a = -1 stands for the load's beginning."""
         a = np.asarray(a, np.int64)
         if self.coverage.birth >= 0:
             a = np.where(a < 0, self.coverage.birth, a)
-        return self.coverage.touch(a, b)
+        return self.coverage.touch(a, b, tail=tail)
 
     def closed(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the doubt whether all since the driver's entry is seen (closed world, 1.5 item 11)."""

@@ -32,7 +32,8 @@ def event_not_enabled(f: Facts) -> Instances:
     if len(s):
         enabled = np.minimum(t.enabled[calls.kind, k], t.static[calls.kind, k])
         create = s.create[k]
-        doubt = s.doubt[k] | t.enable_doubt[k] | f.unlogged(SOCKET, create, rows) | f.blind_calls
+        doubt = s.doubt[k] | t.enable_doubt[k] | f.unlogged(SOCKET, create, rows)
+        doubt |= f.blind_enabling | f.blind_contexts
         # the listener's enabling, or another socket with this context, may be older than this one
         doubt |= f.closed_from(rows)
         doubt |= doubt_if(~t.client_known[k], CAP)
@@ -142,7 +143,7 @@ def event_after_close(f: Facts) -> Instances:
     excuse[late] |= f.world.unordered(closed[late], rows[late])
     excuse |= doubt_if((after & ~known) | np.isin(calls.context, f.contexts_in_creation), ALIAS)
     excuse |= (s.doubt[k] if len(s) else np.zeros(len(rows), np.uint8))
-    excuse |= f.unlogged(CALLBACK, np.maximum(closed, 0), rows)
+    excuse |= f.unlogged(CALLBACK, np.maximum(closed, 0), rows) | f.blind_contexts
     begun = Answer(after, np.where(after, excuse, 0).astype(np.uint8))
     broken = (begun | across).doubting(doubt_if(~calls.context_known, CAP))
     subject = np.where(one | (after & (calls.latest_dead >= 0)), k, -1)

@@ -291,7 +291,7 @@ def _unused(f: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray, Answer]:  # t
     doubt = s.doubt | t.enable_doubt | f.world.touch(s.create, end) | f.unlogged(SOCKET, s.create, np.minimum(end, len(f.world) - 1))
     since = f.client_since(t.client, s.create)
     doubt |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
-    doubt |= doubt_if(~t.client_known | ~t.flags_known, CAP) | doubt_if(s.close < 0, END) | f.blind_calls
+    doubt |= doubt_if(~t.client_known | ~t.flags_known, CAP) | doubt_if(s.close < 0, END) | f.blind_enabling
     return np.where(s.close >= 0, s.close, s.birth), applies, any_enabled, Answer(~any_enabled, doubt).settled_where(any_enabled)
 
 
@@ -361,7 +361,7 @@ def dispatch_member_unused(f: Facts) -> Instances:
         spare |= np.where(idle_kind, t.members & np.uint32(1 << bit), 0).astype(np.uint32)
     applies &= used & (~t.members_known | (t.members != 0))
     doubts = f.world.touch(s.create, end) | s.doubt | t.enable_doubt | doubt_if(s.close < 0, END)
-    doubts |= doubt_if(~t.flags_known, CAP) | f.blind_calls
+    doubts |= doubt_if(~t.flags_known, CAP) | f.blind_enabling
     since = f.client_since(t.client, s.create)
     doubts |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
     doubts |= f.unlogged(SOCKET, s.create, np.minimum(end, max(len(f.world) - 1, 0)))

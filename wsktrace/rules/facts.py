@@ -15,6 +15,7 @@ from wsktrace.model import sockets as so
 from wsktrace.model.doubt import ALIAS, CAP
 from wsktrace.model.lanes import Lane
 from wsktrace.model.traits import KINDS, NEVER_ROW
+from wsktrace.wsk import constants as c
 from wsktrace.wsk.constants import status_name
 from wsktrace.wsk.operations import CALLBACK, CODES, DATA, IRP, OPS, REGISTRATION, SOCKET, Group, Phase
 from wsktrace.wsk.ops import KNOWN_IRP, KNOWN_IRQL, KNOWN_SOCKET, KNOWN_STATUS
@@ -165,7 +166,32 @@ class Facts:
         doubt = np.zeros(len(b), np.uint8)
         for group in (SOCKET, IRP, CALLBACK):
             doubt |= self.unlogged(group, a, b)
-        return doubt
+        return doubt | self._blind_births
+
+    @cached_property
+    def _blind_births(self) -> np.uint8:
+        """Return ``CAP`` where an event that may have brought a socket lacks the IRP or status that would say so."""
+        makers = self.world.is_(tuple(op.name for op in OPS if op.creates), Phase.ENTER)
+        unnamed = (makers | self.completions) & ~self.ops.has(KNOWN_IRP)
+        mute = self.creates & (self.irps.complete >= 0) & ~self.irps.status_known
+        return np.uint8(CAP if bool(np.any(unnamed)) or bool(np.any(mute)) else 0)
+
+    @cached_property
+    def blind_contexts(self) -> np.uint8:
+        """Return ``CAP`` where the event that gave a socket its context does not say which: any callback may be its own."""
+        s = self.sockets
+        running = (s.origin == so.ORIGINS.index("accept_event")) & (self.world.mate[s.birth] < 0)
+        unsaid = ~self.traits.context_known & (s.origin != so.ORIGINS.index("adopted")) & ~running
+        return np.uint8(CAP if bool(np.any(unsaid)) else 0)
+
+    @cached_property
+    def blind_enabling(self) -> np.uint8:
+        """Return ``CAP`` where a call that may enable callbacks does not say so: on which socket, or by which code."""
+        rows = self.enters("WskControlClient")
+        code, code_known = self.arg("control_code", rows)
+        static = code_known & (code == c.WSK_SET_STATIC_EVENT_CALLBACKS)
+        unsaid = ~code_known | (static & ~(self.arg("input_value", rows)[1] & self.arg("client", rows)[1]))
+        return self.blind_calls | np.uint8(CAP if bool(np.any(unsaid)) else 0)
 
     @cached_property
     def contexts_named(self) -> NDArray[np.uint64]:

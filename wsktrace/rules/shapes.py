@@ -154,12 +154,14 @@ def liveness(
     came = then >= 0
     late = came & limited & (np.where(came, time[then], 0) > limit)
     torn = (teardown >= 0) & (~came | (then > teardown))
-    over = limited & ~came & (world.coverage.end_ns > limit)
+    over = limited & ~came & (world.coverage.end_ns > limit + world.tolerance_ns)
     ahead = np.maximum.accumulate(time) if n else time
     deadline = np.where(limited, np.searchsorted(ahead, limit + world.tolerance_ns, side="right"), n)
     bound = np.where(torn, np.where(late | over, np.minimum(deadline, teardown), teardown), deadline)
     bound = np.where(came & ~late & ~torn, start, bound)
-    total = world.touch(start, bound) | doubt
+    by_time = ~torn & limited
+    total = np.where(by_time, world.touch(start, bound, tail=False), world.touch(start, bound)) | doubt
+    total = total | np.where(by_time & (limit + world.tolerance_ns >= world.coverage.end_ns), world.coverage.end_doubt, 0)
     failed = torn | late | over
     waiting = ~came & ~failed
     seen = failed | (waiting & limited)

@@ -190,6 +190,10 @@ def socket_leak(f: Facts) -> Instances:
     stuck = f.blocked_deregister(s.birth, f.traits.client)
     stuck = np.where((left < 0) & (s.close < 0), stuck, -1)
     doubt = s.doubt | f.unlogged(SOCKET, s.birth, np.where(left >= 0, left, f.last_row)) | f.blind_calls
+    # an accept callback that does not say whether it took the socket or refused it
+    ends = f.world.mate[s.birth].astype(np.int64)
+    asked = (s.origin == so.ORIGINS.index("accept_event")) & (ends >= 0)
+    doubt |= doubt_if(asked & ~f.status(ends)[1], CAP)
     doubt |= np.where(stuck >= 0, f.world.touch(s.birth, np.full(n, len(f.world))), 0).astype(np.uint8)
     left = np.where(stuck >= 0, stuck, left)
     broken = liveness(
