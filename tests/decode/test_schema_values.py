@@ -52,9 +52,19 @@ def _fields(depth: int) -> st.SearchStrategy[list[Field]]:
     kinds = scalar
     if depth:
         struct = st.builds(lambda f, c: Field("", InType.STRUCT, fields=tuple(f), count=c), _fields(depth - 1), count)
+        struct = struct.filter(_takes_bytes)
         kinds = st.one_of(scalar, scalar, struct)
     return st.lists(kinds, min_size=1, max_size=5).map(
         lambda fields: [Field(f"f{n}", f.in_type, count=f.count, fields=f.fields) for n, f in enumerate(fields)]
+    )
+
+
+def _takes_bytes(struct: Field) -> bool:
+    """An array of structs that take no bytes cannot be told from a damaged count where the payload ends behind it."""
+    return struct.count is None or any(
+        f.count is None or f.count == COUNTED or f.count > 0
+        for f in struct.fields
+        if f.in_type != InType.STRUCT or _takes_bytes(Field("", InType.STRUCT, fields=f.fields, count=1))
     )
 
 
