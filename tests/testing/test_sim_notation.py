@@ -156,6 +156,11 @@ def test_losses_leave_holes_and_are_counted() -> None:
     assert made.options.events_lost == 7
 
 
+def test_events_lost_behind_the_last_one_are_in_the_header() -> None:
+    made = run_script("IrpFree A\nlost 2\nlost 3")
+    assert (len(made.events), made.options.events_lost) == (1, 5)
+
+
 def test_late_cut_and_wrapped() -> None:
     late = run_script("driver\nopen S\nlate\nclose S")
     assert [e.seq for e in late.events[:2]] == [1, 2]

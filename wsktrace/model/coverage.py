@@ -13,7 +13,7 @@ import numpy as np
 
 from wsktrace.model.doubt import CAP, LOST, START
 from wsktrace.wsk.constants import WSK_EVENT_ACCEPT
-from wsktrace.wsk.operations import CALLBACK, CODES, GROUPS, IRP, OPS, SOCKET, Group, Phase
+from wsktrace.wsk.operations import CALLBACK, CODES, DATA, GROUPS, IRP, OPS, SOCKET, Group, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def _segments(ops: Operations, *, has_seq: bool) -> tuple[NDArray[np.int64], NDA
 
     A group counts where the trace shows an event of it in the stretch, or the state at its beginning says so. The state
     is that of all sessions together; what this one filtered shows as holes in Seq. So it is believed only where silence
-    is plausible: not for callbacks that were asked for, and without Seq not for calls and completions.
+    is plausible: not for callbacks that were asked for, and without Seq not for calls, completions and data operations.
     """
     states = np.flatnonzero(ops.op == CODES["ProviderState"])
     first = np.concatenate([[0], states[states > 0]]).astype(np.int64)
@@ -154,7 +154,7 @@ def _segments(ops: Operations, *, has_seq: bool) -> tuple[NDArray[np.int64], NDA
     begins = states[np.searchsorted(states, first).clip(max=max(len(states) - 1, 0))] == first if len(states) else None
     mask, mask_known = ops.arg("match_any_keyword", first)
     level, level_known = ops.arg("trace_level", first)
-    silent = (*(() if has_seq else (SOCKET, IRP)), *((CALLBACK,) if _accepts_asked_for(ops) else ()))
+    silent = (*(() if has_seq else (SOCKET, IRP, DATA)), *((CALLBACK,) if _accepts_asked_for(ops) else ()))
     for g, group in enumerate(GROUPS):
         stated = ((mask == 0) | ((mask & group.keyword) != 0)) & ((level == 0) | (level >= group.level))
         if begins is not None and group not in silent:

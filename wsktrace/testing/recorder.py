@@ -124,6 +124,11 @@ class Recorder:
         self._hole += count
 
     @property
+    def losing(self) -> int:
+        """Events that were lost since the last event."""
+        return self._hole
+
+    @property
     def waited(self) -> int:
         """Time that passed since the last event, ns."""
         return self._wait

@@ -142,7 +142,7 @@ def run_script(text: str) -> Script:
     options = ScriptOptions(
         stopped=_yes(trace, "stopped"),
         wrapped=_yes(trace, "wrapped", default="no"),
-        events_lost=played.lost + _number(trace, "lost", 0),
+        events_lost=played.lost + recorder.losing + _number(trace, "lost", 0),
         buffers_lost=_number(trace, "buffers_lost", 0),
         pointer_size=pointer_size,
         end=played.end,
