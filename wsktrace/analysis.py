@@ -1,4 +1,4 @@
-"""The stages in a row: a file is read, lives are rebuilt, rules judged, tables made; each stage once, when asked for."""
+"""The stages in a row: a file is read, lives are rebuilt, rules judged, tables made; each once, when asked for."""
 
 from __future__ import annotations
 
@@ -141,6 +141,8 @@ class Analysis:
 
     def facts(self) -> TraceFacts:
         """Return the facts of the trace as a whole."""
+        from wsktrace.model.filefacts import facts_of
+
         reading, survey = self.reading, self.file.survey
         assert survey is not None
         header = self.file.header
@@ -149,7 +151,7 @@ class Analysis:
             size=self.file.size,
             sha256=self.sha256(),
             start_ns=self.file.clock.start_ns,
-            end_ns=self.file.clock.end_ns,
+            end_ns=facts_of(self.file).shown_until_ns,
             profile=self.profile.name,
             events_lost=header.events_lost,
             buffers_lost=header.buffers_lost,

@@ -190,3 +190,12 @@ def test_latency_of_a_trace_without_completions(
     opened({})
     assert run(["latency", "t.etl", "-o", str(tmp_path / "a.png")]) == 0
     assert "no completed IRP" in capsys.readouterr().out
+
+
+def test_a_cut_file_ends_with_its_last_record(tmp_path: Path) -> None:
+    whole = (Path(__file__).parents[2] / "samples" / "hang.etl").read_bytes()
+    path = tmp_path / "cut.etl"
+    path.write_bytes(whole[:60_000])
+    with wsktrace.open(path) as trace:
+        latest = trace.operations.time.astype("int64").max()
+        assert 0 <= trace.summary.end_ns - latest < 1_000_000

@@ -19,6 +19,8 @@ def test_help_names_every_verb_and_each_verb_has_help(capsys: pytest.CaptureFixt
     assert run(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(f"  {verb} " in out for verb in VERBS)
+    assert "\\" not in out
+    assert "  wsktrace check net.etl      your trace, judged\n" in out
     for verb in VERBS:
         assert run([verb, "-h"]) == 0
         assert f"wsktrace {verb}" in capsys.readouterr().out

@@ -62,16 +62,21 @@ class _Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = """Read an ETW trace of a Windows kernel driver that calls WskSocket, and judge what happened.
+
+\b
+wsktrace demo               a sample with broken rules, judged
+wsktrace check net.etl      your trace, judged
+wsktrace VERB --help        what a verb can do
+"""
+
+
+@click.command(
+    cls=_Verbs, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, "-V", "--version", message="wsktrace %(version)s")
 def command() -> None:
-    r"""Read an ETW trace of a Windows kernel driver that calls WskSocket, and judge what happened.
-
-    \b
-    wsktrace demo               a sample with broken rules, judged
-    wsktrace check net.etl      your trace, judged
-    wsktrace VERB --help        what a verb can do
-    """
+    """Run the verb that the command line names."""
 
 
 def run(arguments: list[str] | None = None) -> int:

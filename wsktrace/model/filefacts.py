@@ -101,6 +101,14 @@ class FileFacts:
                 end, reason = min(end, start), LOST
         return gaps, end, reason
 
+    @property
+    def shown_until_ns(self) -> int | None:
+        """Until when the file shows anything, ns UTC: the session's end, or its last record where it is cut."""
+        if self.end_ns is not None and not self.cut:
+            return self.end_ns
+        known = self.last[self.last > NEVER]
+        return int(known.max()) if len(known) else self.end_ns
+
     def _end(self) -> int:
         known = self.last[self.last > NEVER]
         latest = int(known.max()) if len(known) else self.start_ns
