@@ -18,6 +18,7 @@ from wsktrace.units import time_text
 if TYPE_CHECKING:
     from wsktrace.decode.inventory import Holding
     from wsktrace.etl.file import LogHeader, Survey, TraceFile
+    from wsktrace.etl.types import Buffers
     from wsktrace.model.filefacts import FileFacts
     from wsktrace.wsk.mapping import Reading
 
@@ -90,7 +91,8 @@ def info(reading: Reading) -> dict[str, Any]:
         "end": time_text(end),
         "span_ns": None if start is None or end is None else end - start,
         "last_record": time_text(_last_record(facts)),
-        "cpus": header.number_of_processors,
+        "processors": header.number_of_processors,
+        "cpus": _cpus(survey.buffers),
         "session": _session(file),
         "compression": _COMPRESSION.get(header.compression, "unknown") if compressed else None,
         "buffers": len(survey.buffers),
@@ -114,6 +116,11 @@ def info(reading: Reading) -> dict[str, Any]:
         "schemas": _schemas(reading),
         "records_without_room": reading.book.refused,
     }
+
+
+def _cpus(buffers: Buffers) -> int:
+    """Return how many processors wrote the buffers that can be trusted."""
+    return len(np.unique(buffers.cpu[buffers.state == 0]))
 
 
 def as_json(described: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ def _head(d: dict[str, Any]) -> str:
         parts.append(when + " UTC")
         if d["span_ns"] is not None and d["span_ns"] >= 0:
             parts.append(span_text(d["span_ns"]))
-    cpus = d["cpus"]
+    cpus = d["processors"]
     parts.append(f"{cpus:,} CPU{'' if cpus == 1 else 's'}")
     major, minor, build = d["session"]["os"].split(".")
     parts.append(f"Windows {major}.{minor} build {build}")
