@@ -1,0 +1,176 @@
+"""The registry: the 34 rules that were asked for, declared in full, each with its page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wsktrace.errors import UsageError
+from wsktrace.rules.registry import FAMILIES, RULES, SHAPES, select
+from wsktrace.rules.rule import SEVERITIES, rule
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
+
+# id without prefix → severities, parties and shape of the contract (sections 3.A to 3.G, and 3.K); where the contract
+# gives a range or names two parties, the highest severity and any of the parties
+CONTRACT = """
+TRANSPORT-COMBO warning client L
+FLAGS-INVALID error client L
+FLAGS-MULTIPLE error client L
+BASIC-CONTEXT error client L
+BASIC-DISPATCH error client L
+CONTEXT-UNUSED info client V
+DISPATCH-UNUSED info client V
+DISPATCH-MEMBER-UNUSED info client V
+DISPATCH-KIND warning client *
+OWNER-CONTEXT info client L
+CLIENT-NULL error client L
+CLIENT-STALE error client P
+IRQL-DISPATCH error client L
+IRP-REQUIRED error client L
+SD-NOT-CACHED error client P
+SD-EARLY-RELEASE error client I
+SD-USE-AFTER-RELEASE error client F
+SD-DOUBLE-RELEASE error client C
+SD-LEAK warning client V
+STATUS-MISMATCH error provider|instrumentation J
+STATUS-ERROR-NO-COMPLETION info|warning provider J|V
+IRP-COMPLETED-WITH-PENDING error provider L
+IRP-NEVER-COMPLETED error provider|client V
+IRP-REUSE-PENDING error client F
+IRP-DOUBLE-COMPLETE error provider|client F
+INFO-NOT-SOCKET error provider|instrumentation J
+SOCKET-FROM-FAILED-CREATE error client F
+EVENT-NOT-ENABLED warning provider|instrumentation P
+EVENT-CONTEXT-UNKNOWN info instrumentation P
+EVENT-AFTER-CLOSE error provider|instrumentation I
+USE-AFTER-CLOSE error client F
+DOUBLE-CLOSE error client F
+CLOSE-STUCK error provider|client V
+SOCKET-LEAK error client V
+"""
+# DISPATCH-KIND has none of the seven shapes in 3.K (it is learned); STATUS-ERROR-NO-COMPLETION stands under J there,
+# and its own text gives it a deadline, as V has.
+WANTED = {f"WSK-{line.split()[0]}": line.split()[1:] for line in CONTRACT.strip().splitlines()}
+
+
+def test_all_rules_that_were_asked_for_and_no_others() -> None:
+    assert len(WANTED) == 34
+    assert set(RULES) == set(WANTED)
+
+
+def test_ids_are_unique_and_keys_are_ids() -> None:
+    assert [name for name, found in RULES.items() if found.id != name] == []
+    assert len({found.id for found in RULES.values()}) == len(RULES)
+    assert len({found.judge for found in RULES.values()}) == len(RULES)
+    assert len({found.sentence for found in RULES.values()}) == len(RULES)
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_declaration(name: str) -> None:
+    found = RULES[name]
+    severities, parties, shapes = (part.split("|") for part in WANTED[name])
+    assert found.severity in severities
+    assert found.party in parties
+    assert found.shape in SHAPES
+    assert shapes == ["*"] or found.shape in shapes
+    assert found.family in FAMILIES
+    for text in (found.source, found.needs, found.advice):
+        assert text.strip() == text
+        assert len(text) > 10
+    assert re.fullmatch(r"[A-Z].{20,}\.", found.sentence)
+    assert "\n" not in found.sentence
+    assert found.sentence not in found.doc
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_page_is_there_and_begins_with_the_declaration(name: str) -> None:
+    text = (PAGES / f"{name}.md").read_text("utf-8")
+    assert text.startswith(f"# {name}\n")
+    flat = " ".join(text.split())
+    found = RULES[name]
+    for part in (found.sentence, found.source, found.needs, found.advice, found.limits):
+        assert " ".join(part.split()) in flat
+    assert SHAPES[found.shape] in flat
+    assert name in (PAGES / "index.md").read_text("utf-8")
+
+
+def test_seven_shapes_and_three_severities() -> None:
+    assert list(SHAPES) == ["L", "J", "F", "P", "V", "C", "I"]
+    assert list(SEVERITIES) == ["info", "warning", "error"]
+
+
+def test_every_family_has_rules() -> None:
+    assert {found.family for found in RULES.values()} == set(FAMILIES)
+
+
+# selection -----------------------------------------------------------------------------------------------------------
+
+
+def names(chosen: tuple[str, ...] | None = None, ignored: tuple[str, ...] | None = None) -> set[str]:
+    return {found.id for found in select(chosen, ignored)}
+
+
+def test_select() -> None:
+    assert names() == set(RULES)
+    assert names(("WSK-SD-LEAK", "double-close")) == {"WSK-SD-LEAK", "WSK-DOUBLE-CLOSE"}
+    sd = {name for name in WANTED if name.startswith("WSK-SD-")}
+    assert len(sd) == 5
+    assert names(("SD",)) == sd
+    assert names(None, ("wsk-sd",)) == set(RULES) - sd
+    assert names(("SD",), ("SD-LEAK",)) == sd - {"WSK-SD-LEAK"}
+    assert names(("SD-LEAK",), ("SD",)) == set()
+
+
+def test_a_prefix_ends_at_a_word() -> None:
+    """IRP is the family of IRP-…, and not of IRQL-DISPATCH; DISPATCH-MEMBER is no part of DISPATCH-MEMBERS."""
+    assert names(("IRP",)) == {name for name in WANTED if name.startswith("WSK-IRP-")}
+    with pytest.raises(UsageError):
+        list(select(("IR",)))
+
+
+def test_a_name_that_is_no_rule_is_told_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no rule named 'SD-LEEK'; did you mean .*WSK-SD-LEAK"):
+        list(select(("SD-LEEK",)))
+    with pytest.raises(UsageError, match=r"no rule named 'qqqqq'.*wsktrace rule"):
+        list(select(None, ("qqqqq",)))
+
+
+# declaring -----------------------------------------------------------------------------------------------------------
+
+GIVEN = {"severity": "error", "party": "client", "shape": "L", "source": "s", "needs": "n", "advice": "a"}
+
+
+def judge(facts: object) -> object:
+    """It keeps its word.
+
+    And more.
+    """
+    return facts
+
+
+@pytest.mark.parametrize("change", [{"severity": "bad"}, {"party": "nobody"}, {"shape": "X"}])
+def test_unknown_words_are_refused(change: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="unknown severity, shape or party"):
+        rule("NEW", **{**GIVEN, **change})
+
+
+def test_a_rule_is_declared_once_and_with_a_sentence() -> None:
+    before = dict(RULES)
+    with pytest.raises(ValueError, match="twice"):
+        rule("SD-LEAK", **GIVEN)(judge)
+    with pytest.raises(ValueError, match="no sentence"):
+        rule("NEW", **GIVEN)(lambda facts: facts)
+    assert before == RULES
+
+
+def test_sentence_and_prose_come_from_the_docstring() -> None:
+    try:
+        assert rule("TEST-ONLY", **GIVEN)(judge) is judge
+        made = RULES["WSK-TEST-ONLY"]
+        assert (made.sentence, made.doc, made.family) == ("It keeps its word.", "And more.", "test_registry")
+        assert made.judge(5) == 5
+    finally:
+        RULES.pop("WSK-TEST-ONLY", None)
