@@ -21,16 +21,6 @@ from wsktrace.etl.file import open_trace
 
 pytestmark = t.needs_corpus
 
-SOME = [
-    "Tx-HTTP_Server.etl",
-    "etl-parser-ShutdownPerfDiagLogger.etl",
-    "findneedle-wppemitter-sample.etl",
-    "msbuild-PerfViewData.etl",
-    "perfview-SelfDescribingSingleEvent.etl",
-    "perfview-smallEtlFile.etl",
-    "s4-WindowsUpdate.20251008.140245.443.8.etl",
-    "syzygy-image_data_32_v0.etl",
-]
 KINDS = ("flip", "flips", "headers", "cut", "truncate", "swap", "zero", "insert")
 LIMIT = 8.0  # seconds for one run on a busy machine; a usual one takes hundredths
 
@@ -137,7 +127,7 @@ def one_run(name: str, seed: int) -> None:
         assert found.get(now) == buffers[before], (name, seed, kind, before, now)
 
 
-@pytest.mark.parametrize("name", SOME)
+@t.corpus_files
 def test_random_damage(name):
     for seed in range(10):
         one_run(name, seed)

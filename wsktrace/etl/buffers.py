@@ -227,7 +227,8 @@ class HeaderWalk:
         if after == size or (following is not None and following.credible()):
             return Place(at, stride, 0, head)
         # the next header is damaged, or bytes are missing and it comes earlier
-        earlier = self._finder.find(at + (HEADER if head.credible() else 1), min(after, size))
+        believed = head.credible() and (head.compressed or stride == grid or after <= size)
+        earlier = self._finder.find(at + (HEADER if believed else 1), min(after, size))
         if earlier is not None:
             return Place(at, earlier - at, BAD_HEADER, head if earlier - at >= HEADER else LOST)
         if after <= size:
