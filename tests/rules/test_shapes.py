@@ -185,6 +185,7 @@ def test_every_reason_is_a_bit_with_a_name() -> None:
 def test_local() -> None:
     broken, known = yes(1, 0, 1, 0), yes(1, 1, 0, 0)
     assert verdicts(local(broken, known)) == ["fail", "pass", "unknown U-CAP", "unknown U-CAP"]
+    assert local(broken, known).seen.tolist() == [True, False, False, False]  # what is not told is not seen
 
 
 # J -------------------------------------------------------------------------------------------------------------------
