@@ -135,7 +135,12 @@ def usual_rows() -> dict[str, list[dict[str, Any]]]:
         "findings": [
             finding(0, "WSK-SD-EARLY-RELEASE"),
             finding(
-                1, "WSK-IRP-NEVER-COMPLETED", verdict="suspect", reason="U-END", subject_table="irps", subject_address=IRP
+                1,
+                "WSK-IRP-NEVER-COMPLETED",
+                verdict="suspect",
+                reason="U-END",
+                subject_table="irps",
+                subject_address=IRP,
             ),
             finding(2, "WSK-SD-LEAK", verdict="unknown", reason="U-CAP", severity="warning"),
         ],

@@ -61,7 +61,9 @@ def _address(name: str, meaning: str) -> Column:
     return Column(name, "address", meaning)
 
 
-_LOAD = Column("load", "uint32", "which load of which driver image, in order of appearance; ids never cross loads", nullable=False)
+_LOAD = Column(
+    "load", "uint32", "which load of which driver image, in order of appearance; ids never cross loads", nullable=False
+)
 
 #: Arguments of operations: native field name in snake case → (type word, meaning). Sparse in memory.
 ARGUMENTS: dict[str, tuple[str, str]] = {
@@ -132,7 +134,12 @@ _OPERATIONS = Table(
         _address("image", "image base of the driver"),
         Column("seq", "uint64", "the driver's own event counter"),
         Column("op", "word", "operation, by the name of the WSK function, callback or IRP routine", nullable=False),
-        Column("phase", "word", "enter, return, complete, complete_return, callback, callback_return or fact", nullable=False),
+        Column(
+            "phase",
+            "word",
+            "enter, return, complete, complete_return, callback, callback_return or fact",
+            nullable=False,
+        ),
         _address("client", "WSK_CLIENT"),
         _address("registration", "WSK_REGISTRATION"),
         _address("socket", "WSK_SOCKET"),
@@ -145,7 +152,13 @@ _OPERATIONS = Table(
         Column("socket_id", "uint64", "row of sockets that this operation belongs to"),
         *(Column(name, kind, meaning) for name, (kind, meaning) in ARGUMENTS.items()),
         Column("record_buffer", "uint32", "ordinal of the record's buffer in the file", nullable=False),
-        Column("record_offset", "uint32", "offset of the record in that buffer after decompression", "bytes", nullable=False),
+        Column(
+            "record_offset",
+            "uint32",
+            "offset of the record in that buffer after decompression",
+            "bytes",
+            nullable=False,
+        ),
     ),
 )
 
@@ -179,7 +192,9 @@ _IRPS = Table(
         Column("complete_tid", "uint32", "thread of the completion"),
         Column("irql", "uint8", "IRQL at the call"),
         Column("length", "uint64", "bytes asked for, of data calls", "bytes"),
-        Column("own", "bool", "the IRP is known to be the driver's own, so its completion must be seen", nullable=False),
+        Column(
+            "own", "bool", "the IRP is known to be the driver's own, so its completion must be seen", nullable=False
+        ),
         Column("doubt", "word", "why legs of this row may belong elsewhere: a U- reason; null where certain"),
         Column("issue_operation", "uint64", "operation of the call", nullable=False),
         Column("return_operation", "uint64", "operation of the return"),
@@ -194,7 +209,12 @@ _SOCKETS = Table(
         _key("socket_id", "unique in the trace"),
         _address("socket", "address of the WSK_SOCKET; reused addresses give one row per socket"),
         _LOAD,
-        Column("origin", "word", "socket, socket_connect, accept, accept_event, or adopted (first met in use)", nullable=False),
+        Column(
+            "origin",
+            "word",
+            "socket, socket_connect, accept, accept_event, or adopted (first met in use)",
+            nullable=False,
+        ),
         Column("category", "word", "basic, listen, datagram, connection or stream"),
         Column("address_family", "uint16", "AF_ constant"),
         Column("socket_type", "uint16", "SOCK_ constant"),
@@ -215,7 +235,9 @@ _SOCKETS = Table(
         Column("irps", "uint64", "uses of IRPs on this socket, creation and close included", nullable=False),
         Column("open_irps", "uint64", "of these, still open at the end of the trace", nullable=False),
         Column("doubt", "word", "why this life may be another's: a U- reason; null where certain"),
-        Column("birth_operation", "uint64", "operation that brought the socket, or the first that named it", nullable=False),
+        Column(
+            "birth_operation", "uint64", "operation that brought the socket, or the first that named it", nullable=False
+        ),
         Column("close_operation", "uint64", "entry of WskCloseSocket"),
         Column("closed_operation", "uint64", "completion of the close"),
     ),
@@ -306,7 +328,12 @@ _QUALITY = Table(
     "quality",
     "One fact about what the trace holds, what was lost and what is damaged.",
     (
-        Column("item", "word", "what is told: bytes, unpacked_bytes, events_lost, buffers_lost, damaged, gap, edge …", nullable=False),
+        Column(
+            "item",
+            "word",
+            "what is told: bytes, unpacked_bytes, events_lost, buffers_lost, damaged, gap, edge …",
+            nullable=False,
+        ),
         Column("name", "string", "which of them, for example the class of bytes", nullable=False),
         Column("value", "int64", "how much; events, buffers or bytes", nullable=False),
         Column("cpu", "uint16", "processor, where it concerns one"),
@@ -329,7 +356,12 @@ _LATENCY = Table(
         _ns("p99_ns", "99 of 100 took no longer, to 1 %"),
         _ns("p999_ns", "999 of 1000 took no longer, to 1 %"),
         _ns("max_ns", "longest, exact"),
-        Column("bins", "ids", "shortest duration, ns, of each bin of the histogram that is not empty; equal in every trace", nullable=False),
+        Column(
+            "bins",
+            "ids",
+            "shortest duration, ns, of each bin of the histogram that is not empty; equal in every trace",
+            nullable=False,
+        ),
         Column("counts", "ids", "how many fell into each of these bins", nullable=False),
     ),
 )

@@ -104,7 +104,9 @@ def cover(ops: Operations, facts: FileFacts, *, has_seq: bool, mixed: bool, tole
             birth = -1
             head = max(head, 0)
     segments, logged = _segments(ops, has_seq=has_seq)
-    return Coverage(np.asarray(lo, np.int64), np.asarray(hi, np.int64), head, birth, end_ns, end_doubt, tail, segments, logged)
+    return Coverage(
+        np.asarray(lo, np.int64), np.asarray(hi, np.int64), head, birth, end_ns, end_doubt, tail, segments, logged
+    )
 
 
 _BEFORE_ALL = -(1 << 62)
@@ -170,4 +172,3 @@ def _accepts_asked_for(ops: Operations) -> bool:
     calls = (ops.op == CODES["WskControlSocket"]) | (ops.op == CODES["WskControlClient"])
     value, _ = ops.arg("input_value", np.flatnonzero(calls & (ops.phase == Phase.ENTER)))
     return bool(np.any((value & np.uint64(WSK_EVENT_ACCEPT)) != 0))
-

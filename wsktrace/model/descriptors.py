@@ -88,7 +88,9 @@ def descriptors(world: World, subs: Submissions) -> Descriptors:
     kinds = np.repeat(np.arange(5, dtype=np.uint8), [len(part) for part in order_rows])
     rows = np.concatenate(order_rows)
     keys = np.concatenate([part.astype(np.uint64) for part in order_keys])
-    mate = np.concatenate([calls[cached], np.full(len(fetches), -1), returns[released], np.full(len(uses), -1), returns[given]])
+    mate = np.concatenate(
+        [calls[cached], np.full(len(fetches), -1), returns[released], np.full(len(uses), -1), returns[given]]
+    )
     sub = np.full(len(rows), -1, np.int64)
     first_use = len(rows) - int(given.sum()) - len(uses)
     sub[first_use : first_use + len(uses)] = use_sub

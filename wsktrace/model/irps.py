@@ -89,7 +89,9 @@ def submissions(world: World) -> Submissions:
     known = ops.has(KNOWN_IRP)
     calls = CALLS[ops.op] & (ops.phase == Phase.ENTER)
     completions = (ops.op == CODES["IrpComplete"]) & (ops.phase == Phase.COMPLETE)
-    facts = world.is_(("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "IrpCompleteUp"), Phase.FACT)
+    facts = world.is_(
+        ("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "IrpCompleteUp"), Phase.FACT
+    )
     rows = np.flatnonzero((calls | completions | facts) & known & (ops.irp != 0))
     # a call or completion whose IRP is not told may be of any IRP; WskFreeAddressInfo is given none
     blind = CAP if bool(np.any((calls | completions) & ~known & (ops.op != CODES["WskFreeAddressInfo"]))) else 0

@@ -66,7 +66,9 @@ def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.int64]) -
     # a callback's return may name other addresses than its entry: both carry the context
     callback = np.flatnonzero(np.isin(ops.phase[rows], (Phase.CALLBACK, Phase.CALLBACK_RETURN)))
     address[callback] = ops.arg("socket_context", rows[callback])[0]
-    mixed = address ^ (thread[rows].astype(np.uint64) << np.uint64(40)) ^ (ops.op[rows].astype(np.uint64) << np.uint64(56))
+    mixed = (
+        address ^ (thread[rows].astype(np.uint64) << np.uint64(40)) ^ (ops.op[rows].astype(np.uint64) << np.uint64(56))
+    )
     return mixed * _MIX
 
 
@@ -93,5 +95,3 @@ def _peel(
         if depth is not None:
             depth -= 1
     return rows, key
-
-

@@ -63,10 +63,25 @@ def quality_columns(reading: Reading, lives: Lives) -> dict[str, Any]:
         if world.has_seq:
             for lo, hi in list(zip(cover.lo.tolist(), cover.hi.tolist(), strict=True))[:_MOST_GAPS]:
                 missing = min(int(world.ops.seq[hi]) - int(world.ops.seq[lo]) - 1, (1 << 63) - 1)
-                row("gap", name, missing, start=int(time[lo]), end=int(time[hi]), detail="numbers of the driver's own counter that are missing")
+                row(
+                    "gap",
+                    name,
+                    missing,
+                    start=int(time[lo]),
+                    end=int(time[hi]),
+                    detail="numbers of the driver's own counter that are missing",
+                )
             if len(cover.lo) > _MOST_GAPS:
                 row("gap", name, len(cover.lo) - _MOST_GAPS, detail="further gaps")
-        row("edge", name, 0, start=int(time[0]), detail="the driver's beginning is in the trace" if cover.birth >= 0 else "the driver was running before the trace began")
+        row(
+            "edge",
+            name,
+            0,
+            start=int(time[0]),
+            detail="the driver's beginning is in the trace"
+            if cover.birth >= 0
+            else "the driver was running before the trace began",
+        )
         if cover.end_ns > NEVER:
             row("edge", name, 0, end=cover.end_ns, detail="until here the absence of an event is evidence")
     if not lives.lives and end_ns > NEVER:

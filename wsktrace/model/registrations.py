@@ -49,7 +49,9 @@ class Registrations:
     def __len__(self) -> int:
         return len(self.address)
 
-    def of_client(self, client: NDArray[np.uint64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def of_client(
+        self, client: NDArray[np.uint64], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the registration whose latest capture before each row gave that client (-1: none did), and whether
         registrations other than that one have given it too.
         """
@@ -72,7 +74,9 @@ class Registrations:
 
     def held(self, of: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the captures minus the releases of registration ``of`` before each row."""
-        return _count(self.capture_of, self.capture_rows, of, rows) - _count(self.release_of, self.release_rows, of, rows)
+        return _count(self.capture_of, self.capture_rows, of, rows) - _count(
+            self.release_of, self.release_rows, of, rows
+        )
 
     def last_release(self, of: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the latest release of registration ``of`` before each row, -1 where there is none."""
@@ -96,7 +100,13 @@ def _count(
 def registrations(world: World) -> Registrations:
     """Rebuild the registrations of one load."""
     ops = world.ops
-    names = ("WskRegister", "WskCaptureProviderNPI", "WskReleaseProviderNPI", "WskDeregister", "WskQueryProviderCharacteristics")
+    names = (
+        "WskRegister",
+        "WskCaptureProviderNPI",
+        "WskReleaseProviderNPI",
+        "WskDeregister",
+        "WskQueryProviderCharacteristics",
+    )
     rows = np.flatnonzero(world.is_(names, Phase.ENTER) | world.is_(names[1:4:2], Phase.RETURN))
     address, known = ops.arg("registration", rows)
     rows, address = rows[known & (address != 0)], address[known & (address != 0)]

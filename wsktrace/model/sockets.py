@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from wsktrace.model.irps import Submissions
     from wsktrace.model.world import World
 
-__all__ = ["BIRTH", "CLOSE", "CLOSED", "MAYBE", "OP", "ORIGINS", "REJECT", "SocketLane", "Sockets", "looks_like_socket", "sockets"]
+__all__ = [
+    "BIRTH",
+    "CLOSE",
+    "CLOSED",
+    "MAYBE",
+    "OP",
+    "ORIGINS",
+    "REJECT",
+    "SocketLane",
+    "Sockets",
+    "looks_like_socket",
+    "sockets",
+]
 
 # kinds of elements of the socket lane
 BIRTH, MAYBE, OP, CLOSE, CLOSED, REJECT = range(6)
@@ -76,7 +88,9 @@ def sockets(world: World, subs: Submissions) -> Sockets:
     ops = world.ops
     n = len(ops)
     creating = _CREATES[subs.op]
-    born = np.flatnonzero(creating & subs.succeeded() & subs.information_known & looks_like_socket(world, subs.information))
+    born = np.flatnonzero(
+        creating & subs.succeeded() & subs.information_known & looks_like_socket(world, subs.information)
+    )
     events = world.rows("WskAcceptEvent", Phase.CALLBACK)
     brought, known = ops.arg("accept_socket", events)
     events, brought = events[known & (brought != 0)], brought[known & (brought != 0)]

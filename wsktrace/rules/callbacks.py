@@ -97,7 +97,9 @@ def event_context_unknown(f: Facts) -> Instances:
         rows,
         np.full(len(rows), -1),
         np.full(len(rows), -1),
-        lambda i: f"{f.op_name(rows[i])} was given context {f.say(calls.context[i])}, which no creation or accept in the trace named",
+        lambda i: (
+            f"{f.op_name(rows[i])} was given context {f.say(calls.context[i])}, which no creation or accept in the trace named"
+        ),
         (rows,),
         suspect=np.zeros(len(rows), bool),
         about=calls.context,
@@ -142,7 +144,7 @@ def event_after_close(f: Facts) -> Instances:
     late = known & after
     excuse[late] |= f.world.unordered(closed[late], rows[late])
     excuse |= doubt_if((after & ~known) | np.isin(calls.context, f.contexts_in_creation), ALIAS)
-    excuse |= (s.doubt[k] if len(s) else np.zeros(len(rows), np.uint8))
+    excuse |= s.doubt[k] if len(s) else np.zeros(len(rows), np.uint8)
     excuse |= f.unlogged(CALLBACK, np.maximum(closed, 0), rows) | f.blind_contexts
     begun = Answer(after, np.where(after, excuse, 0).astype(np.uint8))
     broken = (begun | across).doubting(doubt_if(~calls.context_known, CAP))

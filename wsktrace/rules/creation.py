@@ -9,7 +9,13 @@ from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if, local, precedence
 from wsktrace.wsk import constants as c
 
-_FLAG_NAMES = {0: "WSK_FLAG_BASIC_SOCKET", 1: "WSK_FLAG_LISTEN_SOCKET", 2: "WSK_FLAG_CONNECTION_SOCKET", 4: "WSK_FLAG_DATAGRAM_SOCKET", 8: "WSK_FLAG_STREAM_SOCKET"}
+_FLAG_NAMES = {
+    0: "WSK_FLAG_BASIC_SOCKET",
+    1: "WSK_FLAG_LISTEN_SOCKET",
+    2: "WSK_FLAG_CONNECTION_SOCKET",
+    4: "WSK_FLAG_DATAGRAM_SOCKET",
+    8: "WSK_FLAG_STREAM_SOCKET",
+}
 
 
 def _of_calls(f: Facts, rows: np.ndarray, applies: np.ndarray, broken: Answer, tell, outside: int = 0) -> Instances:  # type: ignore[type-arg, no-untyped-def]
@@ -36,7 +42,13 @@ def client_null(f: Facts) -> Instances:
     """
     rows = f.level_enters("client")
     client, known = f.arg("client", rows)
-    return _of_calls(f, rows, np.ones(len(rows), bool), local(client == 0, known), lambda i: f"{f.op_name(rows[i])} was given a NULL Client")
+    return _of_calls(
+        f,
+        rows,
+        np.ones(len(rows), bool),
+        local(client == 0, known),
+        lambda i: f"{f.op_name(rows[i])} was given a NULL Client",
+    )
 
 
 @rule(
@@ -101,7 +113,13 @@ def flags_invalid(f: Facts) -> Instances:
     """
     rows = f.enters("WskSocket")
     flags, known = f.arg("flags", rows)
-    return _of_calls(f, rows, np.ones(len(rows), bool), local((flags & ~np.uint32(0xF)) != 0, known), lambda i: f"WskSocket was given Flags 0x{int(flags[i]):x}, which has bits that mean nothing")
+    return _of_calls(
+        f,
+        rows,
+        np.ones(len(rows), bool),
+        local((flags & ~np.uint32(0xF)) != 0, known),
+        lambda i: f"WskSocket was given Flags 0x{int(flags[i]):x}, which has bits that mean nothing",
+    )
 
 
 @rule(
@@ -137,7 +155,9 @@ def _basic(f: Facts, argument: str, name: str) -> Instances:
     value, known = f.arg(argument, rows)
     broken = local(value != 0, known & flags_known)
     applies = ~flags_known | (flags == c.WSK_FLAG_BASIC_SOCKET)
-    return _of_calls(f, rows, applies, broken, lambda i: f"a basic socket was given {name} {f.say(value[i])}; it must be NULL")
+    return _of_calls(
+        f, rows, applies, broken, lambda i: f"a basic socket was given {name} {f.say(value[i])}; it must be NULL"
+    )
 
 
 @rule(
@@ -237,7 +257,13 @@ def owner_context(f: Facts) -> Instances:
     process, k1 = f.arg("owning_process", rows)
     thread, k2 = f.arg("owning_thread", rows)
     broken = local((thread != 0) & (process == 0), k1 & k2)
-    return _of_calls(f, rows, np.ones(len(rows), bool), broken, lambda i: f"{f.op_name(rows[i])} was given OwningThread {f.say(thread[i])} without an OwningProcess")
+    return _of_calls(
+        f,
+        rows,
+        np.ones(len(rows), bool),
+        broken,
+        lambda i: f"{f.op_name(rows[i])} was given OwningThread {f.say(thread[i])} without an OwningProcess",
+    )
 
 
 @rule(
@@ -288,17 +314,29 @@ def _unused(f: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray, Answer]:  # t
     made = np.isin(s.origin, (so.ORIGINS.index("socket"), so.ORIGINS.index("socket_connect")))
     applies = made & (~t.flags_known | (t.flags != 0)) & ~f.gave_up
     any_enabled = (t.enabled < end).any(axis=0) | (t.static < end).any(axis=0)
-    doubt = s.doubt | t.enable_doubt | f.world.touch(s.create, end) | f.unlogged(SOCKET, s.create, np.minimum(end, len(f.world) - 1))
+    doubt = (
+        s.doubt
+        | t.enable_doubt
+        | f.world.touch(s.create, end)
+        | f.unlogged(SOCKET, s.create, np.minimum(end, len(f.world) - 1))
+    )
     since = f.client_since(t.client, s.create)
     doubt |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
     doubt |= doubt_if(~t.client_known | ~t.flags_known, CAP) | doubt_if(s.close < 0, END) | f.blind_enabling
-    return np.where(s.close >= 0, s.close, s.birth), applies, any_enabled, Answer(~any_enabled, doubt).settled_where(any_enabled)
+    return (
+        np.where(s.close >= 0, s.close, s.birth),
+        applies,
+        any_enabled,
+        Answer(~any_enabled, doubt).settled_where(any_enabled),
+    )
 
 
 def _at_end(f: Facts, rows: np.ndarray, applies: np.ndarray, broken: Answer, tell) -> Instances:  # type: ignore[type-arg, no-untyped-def]
     s = f.sockets
     index = np.arange(len(s))
-    return Instances(rows, applies, broken, "sockets", index, s.submission, index, tell, (s.create, s.close), suspect=s.close >= 0)
+    return Instances(
+        rows, applies, broken, "sockets", index, s.submission, index, tell, (s.create, s.close), suspect=s.close >= 0
+    )
 
 
 @rule(
@@ -317,7 +355,15 @@ def context_unused(f: Facts) -> Instances:
     t = f.traits
     applies &= ~t.context_known | (t.context != 0)
     broken = idle.doubting(f.blind_arguments(t.context_known))
-    return _at_end(f, rows, applies, broken, lambda i: f"socket {f.say(f.sockets.address[i])} was created with SocketContext {f.say(t.context[i])}, and no callback was ever enabled for it")
+    return _at_end(
+        f,
+        rows,
+        applies,
+        broken,
+        lambda i: (
+            f"socket {f.say(f.sockets.address[i])} was created with SocketContext {f.say(t.context[i])}, and no callback was ever enabled for it"
+        ),
+    )
 
 
 @rule(
@@ -336,7 +382,15 @@ def dispatch_unused(f: Facts) -> Instances:
     t = f.traits
     applies &= ~t.dispatch_known | (t.dispatch != 0)
     broken = idle.doubting(f.blind_arguments(t.dispatch_known))
-    return _at_end(f, rows, applies, broken, lambda i: f"socket {f.say(f.sockets.address[i])} was created with Dispatch {f.say(t.dispatch[i])}, and no callback was ever enabled for it")
+    return _at_end(
+        f,
+        rows,
+        applies,
+        broken,
+        lambda i: (
+            f"socket {f.say(f.sockets.address[i])} was created with Dispatch {f.say(t.dispatch[i])}, and no callback was ever enabled for it"
+        ),
+    )
 
 
 @rule(
@@ -373,4 +427,3 @@ def dispatch_member_unused(f: Facts) -> Instances:
         return f"socket {f.say(s.address[i])} was given a dispatch table with {names}, which was never enabled"
 
     return _at_end(f, rows, applies, broken, tell)
-

@@ -36,7 +36,15 @@ def _of(f: Facts, at: np.ndarray, broken: Answer, tell, *evidence: np.ndarray) -
     use = d.submission[at]
     on = np.where(use >= 0, np.append(f.socket_of_irp, -1)[use], -1)
     return Instances(
-        rows, np.ones(len(at), bool), broken, "descriptors", d.lane.group[at].astype(np.int64), use, on, tell, (*evidence, rows)
+        rows,
+        np.ones(len(at), bool),
+        broken,
+        "descriptors",
+        d.lane.group[at].astype(np.int64),
+        use,
+        on,
+        tell,
+        (*evidence, rows),
     )
 
 
@@ -58,7 +66,14 @@ def sd_not_cached(f: Facts) -> Instances:
     came |= d.lane.last(d.counts)[at] >= 0
     rows = d.lane.rows[at]
     broken = precedence(f.world, came, rows, np.full(len(at), -1), _doubts(f, at)).settled_where(came | _sharp(f, at))
-    return _of(f, at, broken, lambda i: f"{f.op_name(rows[i])} was given security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, which WSK_CACHE_SD never gave")
+    return _of(
+        f,
+        at,
+        broken,
+        lambda i: (
+            f"{f.op_name(rows[i])} was given security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, which WSK_CACHE_SD never gave"
+        ),
+    )
 
 
 @rule(
@@ -87,7 +102,9 @@ def sd_use_after_release(f: Facts) -> Instances:
         f,
         at,
         broken,
-        lambda i: f"{f.op_name(rows[i])} was given security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, released {f.since(since[i], rows[i])} before",
+        lambda i: (
+            f"{f.op_name(rows[i])} was given security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, released {f.since(since[i], rows[i])} before"
+        ),
         since,
     )
 
@@ -114,7 +131,11 @@ def sd_double_release(f: Facts) -> Instances:
 
     def tell(i: int) -> str:
         words = f"security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])} was released with no reference left"
-        return f"{words}; its last release was {f.since(before[i], rows[i])} before" if before[i] >= 0 else f"{words}; nothing had cached it"
+        return (
+            f"{words}; its last release was {f.since(before[i], rows[i])} before"
+            if before[i] >= 0
+            else f"{words}; nothing had cached it"
+        )
 
     return _of(f, at, broken, tell, before)
 
@@ -152,7 +173,9 @@ def sd_early_release(f: Facts) -> Instances:
         # a call that did not say PENDING and whose completion is not seen counts as completed at its return
         done = np.where(complete >= 0, complete, np.where(pending | (ret < 0), len(f.world), ret))
         absent = np.where(complete >= 0, 0, s.absent_doubt[use] | s.ret_doubt[use])
-        extra = absent | s.link_doubt[use] | np.where(complete >= 0, 0, f.unlogged(IRP, enter, np.maximum(point, enter)))
+        extra = (
+            absent | s.link_doubt[use] | np.where(complete >= 0, 0, f.unlogged(IRP, enter, np.maximum(point, enter)))
+        )
         extra |= doubt_if((complete < 0) & ~s.ret_known[use], CAP)
     else:
         done, extra = enter, np.zeros(len(at), np.uint8)
@@ -165,7 +188,11 @@ def sd_early_release(f: Facts) -> Instances:
     broken = overlap(f.world, enter, done, point, extra.astype(np.uint8), refs, order)
 
     def tell(i: int) -> str:
-        left = f"{f.since(point[i], done[i])} before the IRP completed" if done[i] < len(f.world) else "while the IRP was pending"
+        left = (
+            f"{f.since(point[i], done[i])} before the IRP completed"
+            if done[i] < len(f.world)
+            else "while the IRP was pending"
+        )
         return f"security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, used by {f.irp_words(use[i])}, was released {left}"
 
     found = _of(f, at, broken, tell)
@@ -207,7 +234,12 @@ def sd_leak(f: Facts) -> Instances:
     end = np.where(where >= 0, where, f.last_row)
     unsure = np.zeros(len(d.lane.keys), bool)
     unsure[d.lane.group[d.unsure]] = True
-    doubt = f.closed_from(end) | d.blind(end) | f.unlogged(SOCKET, np.zeros(len(groups), np.int64), end) | doubt_if(unsure[groups], LOST)
+    doubt = (
+        f.closed_from(end)
+        | d.blind(end)
+        | f.unlogged(SOCKET, np.zeros(len(groups), np.int64), end)
+        | doubt_if(unsure[groups], LOST)
+    )
     released = np.where(left <= 0, start, -1)
     broken = liveness(
         f.world, start, released, within_ns=np.zeros(len(groups), np.int64), teardown=where, doubt=doubt, link=doubt
@@ -221,7 +253,9 @@ def sd_leak(f: Facts) -> Instances:
         groups.astype(np.int64),
         none,
         none,
-        lambda i: f"security descriptor {f.say(d.lane.keys[groups[i]])} still had {int(left[i])} reference(s) when the last capture of WSK was released",
+        lambda i: (
+            f"security descriptor {f.say(d.lane.keys[groups[i]])} still had {int(left[i])} reference(s) when the last capture of WSK was released"
+        ),
         (start, where),
         suspect=where >= 0,
         outside=len(np.unique(d.lane.group)) - len(groups),

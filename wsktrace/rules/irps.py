@@ -10,7 +10,14 @@ from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, liveness, local
 from wsktrace.wsk import constants as c
 
 _WARNING, _ERROR = 1, 2
-_OPTIONS = (c.SO_WSK_SECURITY, c.SO_REUSEADDR, c.SO_EXCLUSIVEADDRUSE, c.SO_CONDITIONAL_ACCEPT, c.SO_RCVBUF, c.SO_KEEPALIVE)
+_OPTIONS = (
+    c.SO_WSK_SECURITY,
+    c.SO_REUSEADDR,
+    c.SO_EXCLUSIVEADDRUSE,
+    c.SO_CONDITIONAL_ACCEPT,
+    c.SO_RCVBUF,
+    c.SO_KEEPALIVE,
+)
 _IOCTLS = (
     c.SIO_WSK_QUERY_IDEAL_SEND_BACKLOG,
     c.SIO_WSK_QUERY_RECEIVE_BACKLOG,
@@ -45,7 +52,17 @@ def irp_required(f: Facts) -> Instances:
     needs = f.needs_irp(rows) | by_code | coded
     broken = local(irp == 0, irp_known & ~coded)
     use = f.submission(rows)
-    return Instances(rows, needs, broken, "irps", use, use, f.socket_of(rows), lambda i: f"{f.op_name(rows[i])} was called without an IRP", (rows,))
+    return Instances(
+        rows,
+        needs,
+        broken,
+        "irps",
+        use,
+        use,
+        f.socket_of(rows),
+        lambda i: f"{f.op_name(rows[i])} was called without an IRP",
+        (rows,),
+    )
 
 
 @rule(
@@ -70,7 +87,12 @@ def irp_reuse_pending(f: Facts) -> Instances:
     unfinished = (s.complete < 0) & (s.reset < 0)
     seen = has & waiting & (unfinished[p] if n else waiting)
     if n:
-        doubt = f.world.touch(s.enter[p], s.enter) | s.absent_doubt[p] | s.ret_doubt[p] | f.unlogged(IRP, s.enter[p], s.enter)
+        doubt = (
+            f.world.touch(s.enter[p], s.enter)
+            | s.absent_doubt[p]
+            | s.ret_doubt[p]
+            | f.unlogged(IRP, s.enter[p], s.enter)
+        )
         doubt |= doubt_if(~s.ret_known[p] & unfinished[p], CAP)
         doubt = np.where(~unfinished[p], s.link_doubt[p], doubt).astype(np.uint8)
     else:
@@ -149,7 +171,10 @@ def irp_never_completed(f: Facts) -> Instances:
     broken = liveness(f.world, s.enter, s.complete, within_ns=within, teardown=teardown, doubt=doubt, link=s.link_doubt)
     # a later use of the address in time presumes the completion; IRP-REUSE-PENDING asks about that
     again = (s.complete < 0) & f.soon(s.enter, s.next_enter, within)
-    broken = Answer(broken.seen & ~again & waiting, broken.doubt | doubt_if(again, ALIAS) | doubt_if(~s.ret_known & (s.complete < 0), CAP))
+    broken = Answer(
+        broken.seen & ~again & waiting,
+        broken.doubt | doubt_if(again, ALIAS) | doubt_if(~s.ret_known & (s.complete < 0), CAP),
+    )
     torn = (teardown >= 0) & ((s.complete < 0) | (s.complete > teardown))
 
     def tell(i: int) -> str:

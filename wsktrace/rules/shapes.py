@@ -124,7 +124,11 @@ def forbidden_follow(
 
 
 def precedence(
-    world: World, found: NDArray[np.bool_], rows: NDArray[np.int64], since: NDArray[np.int64], *doubts: NDArray[np.uint8]
+    world: World,
+    found: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    since: NDArray[np.int64],
+    *doubts: NDArray[np.uint8],
 ) -> Answer:
     """P: each row needs an earlier event; ``found`` says whether it is there, ``since`` from where it could be (-1 ever)."""
     missing = Answer(~found, world.touch(since, rows)).doubting(*doubts)
@@ -161,7 +165,9 @@ def liveness(
     bound = np.where(came & ~late & ~torn, start, bound)
     by_time = ~torn & limited
     total = np.where(by_time, world.touch(start, bound, tail=False), world.touch(start, bound)) | doubt
-    total = total | np.where(by_time & (limit + world.tolerance_ns >= world.coverage.end_ns), world.coverage.end_doubt, 0)
+    total = total | np.where(
+        by_time & (limit + world.tolerance_ns >= world.coverage.end_ns), world.coverage.end_doubt, 0
+    )
     failed = torn | late | over
     waiting = ~came & ~failed
     seen = failed | (waiting & limited)
@@ -171,9 +177,7 @@ def liveness(
     return Answer(seen, total | np.where(came, linked, 0).astype(np.uint8))
 
 
-def balance(
-    level: NDArray[np.int64], *, at_most: int, doubts: tuple[NDArray[np.uint8], ...]
-) -> Answer:
+def balance(level: NDArray[np.int64], *, at_most: int, doubts: tuple[NDArray[np.uint8], ...]) -> Answer:
     """C: at each instance, is the count (plus − minus, as far as seen) at most that much?"""
     return Answer(level <= at_most, np.zeros(len(level), np.uint8)).doubting(*doubts)
 

@@ -19,9 +19,7 @@ def _after_close(f: Facts, judged: int) -> Instances:
     at = np.flatnonzero(kind == judged)
     rows = lane.rows[at]
     close = (kind == so.CLOSE) & ~f.close_failed(lane.rows)
-    broken = forbidden_follow(
-        f.world, lane, after=close, until=kind == so.BIRTH, at=at, maybe=kind == so.MAYBE
-    )
+    broken = forbidden_follow(f.world, lane, after=close, until=kind == so.BIRTH, at=at, maybe=kind == so.MAYBE)
     closed_at = lane.last(close)[at]
     begun = np.where(closed_at >= 0, lane.rows[np.maximum(closed_at, 0)], rows)
     # what may hide a new socket of that address can only excuse, so it matters where a break is seen
@@ -40,7 +38,9 @@ def _after_close(f: Facts, judged: int) -> Instances:
         what = "closed again" if judged == so.CLOSE else f"used by {f.op_name(rows[i])}"
         return f"socket {f.say(lane.keys[lane.group[at[i]]])} was {what} {f.since(begun[i], rows[i])} after WskCloseSocket was called on it"
 
-    return Instances(rows, np.ones(len(at), bool), broken, "sockets", subject, use, subject, tell, (np.where(known, begun, -1), rows))
+    return Instances(
+        rows, np.ones(len(at), bool), broken, "sockets", subject, use, subject, tell, (np.where(known, begun, -1), rows)
+    )
 
 
 @rule(
@@ -90,7 +90,12 @@ def socket_from_failed_create(f: Facts) -> Instances:
     concerned = np.isin(element.lane.keys, irps.information[bad])
     mine = np.flatnonzero(concerned[element.lane.group]) if len(element.lane) else np.zeros(0, np.int64)
     rows = np.concatenate([element.lane.rows[mine], irps.complete[bad]])
-    keys = np.concatenate([element.lane.keys[element.lane.group[mine]] if len(mine) else rows[:0].astype(np.uint64), irps.information[bad]])
+    keys = np.concatenate(
+        [
+            element.lane.keys[element.lane.group[mine]] if len(mine) else rows[:0].astype(np.uint64),
+            irps.information[bad],
+        ]
+    )
     kinds = np.concatenate([element.kind[mine], np.full(len(bad), 255, np.uint8)])
     source = np.concatenate([np.full(len(mine), -1), bad])
     by = np.argsort(rows, kind="stable")
@@ -105,7 +110,10 @@ def socket_from_failed_create(f: Facts) -> Instances:
     born, gone = lane.last(kind == so.BIRTH)[at], lane.last((kind == so.CLOSED) | (kind == so.REJECT))[at]
     broken = Answer(broken.seen & ~(born > gone), broken.doubt)
     broken = broken.doubting(
-        f.closed_from(q), f.hidden_birth(q, q), f.births_unlogged(np.zeros(len(q), np.int64), q), irps.link_doubt[source[failure]]
+        f.closed_from(q),
+        f.hidden_birth(q, q),
+        f.births_unlogged(np.zeros(len(q), np.int64), q),
+        irps.link_doubt[source[failure]],
     )
     total = int(((element.kind == so.OP) | (element.kind == so.CLOSE)).sum())
     use, subject = f.submission(q), np.maximum(f.socket_of(q), 0)
@@ -114,7 +122,18 @@ def socket_from_failed_create(f: Facts) -> Instances:
     def tell(i: int) -> str:
         return f"{f.op_name(q[i])} was called on {f.say(lane.keys[lane.group[at[i]]])}, which {f.irp_words(origin[i])} left in Information when it failed with {f.status_words(irps.status[origin[i]])}"
 
-    return Instances(q, np.ones(len(at), bool), broken, "sockets", subject, use, f.socket_of(q), tell, (lane.rows[failure], q), outside=total - len(at))
+    return Instances(
+        q,
+        np.ones(len(at), bool),
+        broken,
+        "sockets",
+        subject,
+        use,
+        f.socket_of(q),
+        tell,
+        (lane.rows[failure], q),
+        outside=total - len(at),
+    )
 
 
 @rule(
@@ -140,20 +159,30 @@ def close_stuck(f: Facts) -> Instances:
     within = np.full(len(index), round(f.profile.thresholds.close_s * 1e9), np.int64)
     teardown = f.teardown_after(enter, f.client_of_irp[index])
     doubt = s.absent_doubt[index] | s.ret_doubt[index] | f.unlogged(IRP, enter, np.full(len(index), f.last_row))
-    broken = liveness(f.world, enter, complete, within_ns=within, teardown=teardown, doubt=doubt, link=s.link_doubt[index])
+    broken = liveness(
+        f.world, enter, complete, within_ns=within, teardown=teardown, doubt=doubt, link=s.link_doubt[index]
+    )
     again = (complete < 0) & f.soon(enter, s.next_enter[index], within)
     unknown = ~s.ret_known[index] & (complete < 0)
     broken = Answer(broken.seen & ~again & waiting, broken.doubt | doubt_if(again, ALIAS) | doubt_if(unknown, CAP))
     on = f.socket_of_irp[index]
     torn = (teardown >= 0) & ((complete < 0) | (complete > teardown))
-    age = np.where(complete >= 0, f.ops.time[complete] - f.ops.time[enter], f.world.coverage.end_ns - f.ops.time[enter]) if len(index) else within
+    age = (
+        np.where(complete >= 0, f.ops.time[complete] - f.ops.time[enter], f.world.coverage.end_ns - f.ops.time[enter])
+        if len(index)
+        else within
+    )
     severity = np.where(torn | (age > _LONG_NS), _ERROR, _WARNING)
     for i in np.flatnonzero(broken.seen & (on >= 0))[:_MOST_LOOKED_AT].tolist():
         if any(f.outstanding(int(on[i]), int(enter[i]))):
             severity[i] = _ERROR
 
     def tell(i: int) -> str:
-        took = f"took {f.since(enter[i], complete[i])}" if complete[i] >= 0 else f"was not completed in {f.until_end(enter[i])}"
+        took = (
+            f"took {f.since(enter[i], complete[i])}"
+            if complete[i] >= 0
+            else f"was not completed in {f.until_end(enter[i])}"
+        )
         words = f"WskCloseSocket of {f.say(f.ops.socket[enter[i]])} with IRP {f.say(s.irp[index[i]])} {took}"
         pending, running = f.outstanding(int(on[i]), int(enter[i])) if on[i] >= 0 else ([], [])
         parts = [f.irp_words(p) for p in pending[:3]] + [f"a running {f.op_name(r)}" for r in running[:3]]
@@ -162,7 +191,18 @@ def close_stuck(f: Facts) -> Instances:
             words += "; outstanding on the socket: " + ", ".join(parts) + (f" and {more} more" if more else "")
         return words
 
-    return Instances(enter, waiting | unknown, broken, "irps", index, index, on, tell, (enter, s.ret[index], complete), severity=severity)
+    return Instances(
+        enter,
+        waiting | unknown,
+        broken,
+        "irps",
+        index,
+        index,
+        on,
+        tell,
+        (enter, s.ret[index], complete),
+        severity=severity,
+    )
 
 
 #: How many stuck closes are looked at for what is outstanding; a trace with more has bigger trouble.
@@ -208,4 +248,15 @@ def socket_leak(f: Facts) -> Instances:
     def tell(i: int) -> str:
         return f"socket {f.say(s.address[i])} ({so.ORIGINS[s.origin[i]]}) was not closed before {f.op_name(left[i]) if left[i] >= 0 else 'the end'}"
 
-    return Instances(np.where(left >= 0, left, s.birth), mine, broken, "sockets", index, s.submission, index, tell, (s.birth, left), suspect=left >= 0)
+    return Instances(
+        np.where(left >= 0, left, s.birth),
+        mine,
+        broken,
+        "sockets",
+        index,
+        s.submission,
+        index,
+        tell,
+        (s.birth, left),
+        suspect=left >= 0,
+    )

@@ -85,7 +85,9 @@ def status_error_no_completion(f: Facts) -> Instances:
     # a completion before the return is in time
     then = np.where(s.complete >= 0, np.maximum(s.complete, start), -1)
     doubt = s.absent_doubt | f.unlogged(IRP, s.enter, start) | s.ret_doubt
-    broken = liveness(f.world, start, then, within_ns=within, teardown=never(n), doubt=doubt, link=s.link_doubt | s.ret_doubt)
+    broken = liveness(
+        f.world, start, then, within_ns=within, teardown=never(n), doubt=doubt, link=s.link_doubt | s.ret_doubt
+    )
     # used again in time, its completion may have been taken for the later call's
     again = (s.complete < 0) & f.soon(start, s.next_enter, within)
     broken = Answer(broken.seen & ~again, broken.doubt | doubt_if(again, ALIAS))
@@ -98,7 +100,9 @@ def status_error_no_completion(f: Facts) -> Instances:
         index,
         index,
         f.socket_of_irp,
-        lambda i: f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}, and the IRP was not completed within {f.profile.thresholds.error_completion_s:g} s",
+        lambda i: (
+            f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}, and the IRP was not completed within {f.profile.thresholds.error_completion_s:g} s"
+        ),
         (s.enter, s.ret),
     )
 
@@ -160,6 +164,8 @@ def info_not_socket(f: Facts) -> Instances:
         index,
         index,
         f.socket_of_irp,
-        lambda i: f"{f.irp_words(i)} was completed with STATUS_SUCCESS, and Information is 0x{int(s.information[i]):x}, which is no socket",
+        lambda i: (
+            f"{f.irp_words(i)} was completed with STATUS_SUCCESS, and Information is 0x{int(s.information[i]):x}, which is no socket"
+        ),
         (s.enter, s.complete),
     )

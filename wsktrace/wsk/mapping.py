@@ -44,7 +44,14 @@ if TYPE_CHECKING:
 __all__ = ["Reading", "judged_schemas", "read"]
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_DENSE = {"irp": KNOWN_IRP, "socket": KNOWN_SOCKET, "status": KNOWN_STATUS, "irql": KNOWN_IRQL, "seq": KNOWN_SEQ, "image": 0}
+_DENSE = {
+    "irp": KNOWN_IRP,
+    "socket": KNOWN_SOCKET,
+    "status": KNOWN_STATUS,
+    "irql": KNOWN_IRQL,
+    "seq": KNOWN_SEQ,
+    "image": 0,
+}
 _RENAMED = {
     ("MemoryFree", "address"): "free_address",
     ("MemoryFree", "size"): "free_size",
@@ -53,7 +60,9 @@ _RENAMED = {
     ("WskConnect", "remote_address"): "remote_address",
 }
 _SPARSE = {*ARGUMENTS, "client", "registration", "information"}
-_OPCODE_PHASES = np.array([[0xFF if (p := phase_of(op, o)) is None else int(p) for o in range(256)] for op in OPS], np.uint8)
+_OPCODE_PHASES = np.array(
+    [[0xFF if (p := phase_of(op, o)) is None else int(p) for o in range(256)] for op in OPS], np.uint8
+)
 
 
 @dataclass(slots=True)

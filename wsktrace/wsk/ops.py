@@ -17,7 +17,17 @@ from wsktrace.schema import ARGUMENTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DENSE", "Gathering", "KNOWN_IRP", "KNOWN_IRQL", "KNOWN_SOCKET", "KNOWN_STATUS", "Operations", "Sparse", "argument_dtype"]
+__all__ = [
+    "DENSE",
+    "Gathering",
+    "KNOWN_IRP",
+    "KNOWN_IRQL",
+    "KNOWN_SOCKET",
+    "KNOWN_STATUS",
+    "Operations",
+    "Sparse",
+    "argument_dtype",
+]
 
 KNOWN_IRP = 1
 KNOWN_SOCKET = 2
