@@ -52,8 +52,10 @@ class Registrations:
     def of_client(
         self, client: NDArray[np.uint64], rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the registration whose latest capture before each row gave that client (-1: none did), and whether
-        registrations other than that one have given it too.
+        """Return (registration, several) of each client at a row.
+
+        The registration is the one whose latest capture before the row gave that client (-1: none did); several says
+        whether registrations other than that one have given it too.
         """
         if not len(self.capture_rows) or not len(client):
             return np.full(len(client), -1, np.int64), np.zeros(len(client), np.bool_)

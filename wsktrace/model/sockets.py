@@ -54,7 +54,10 @@ class SocketLane:
 
 @dataclass(slots=True)
 class Sockets:
-    """One row per socket. Rows are rows of the world, -1 where there is none; unknown arguments have ``_known`` False."""
+    """One row per socket.
+
+    Rows are rows of the world, -1 where there is none; unknown arguments have ``_known`` False.
+    """
 
     address: NDArray[np.uint64]
     origin: NDArray[np.uint8]

@@ -15,15 +15,19 @@ from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, overlap, precede
     party="provider",
     shape="P",
     source="seed page, Remarks (callbacks of a new socket are disabled); NET so-wsk-event-callback",
-    needs="entries of callbacks with SocketContext, creations with SocketContext, WskControlSocket and WskControlClient entries, WskRegister",
+    needs=(
+        "entries of callbacks with SocketContext, creations with SocketContext, "
+        "WskControlSocket and WskControlClient entries, WskRegister"
+    ),
     advice="Look for a context that is shared by several sockets, or an enabling call that is not traced.",
     limits="A context that several live sockets share identifies none of them: not judged.",
 )
 def event_not_enabled(f: Facts) -> Instances:
-    """No event callback comes on a socket before it was enabled: on the socket, by its listener, or for all of its client.
+    """No event callback comes on a socket before it was enabled: on the socket, by its listener, or for all of its
+    client.
 
     Compared with the entry of the enabling call, for the callback may come before that call returns.
-    """
+    """  # noqa: D205 -- the rule's sentence is the whole paragraph
     calls, s, t = f.traits.callbacks, f.sockets, f.traits
     one = calls.socket >= 0
     k = np.maximum(calls.socket, 0)
@@ -69,7 +73,10 @@ def event_not_enabled(f: Facts) -> Instances:
     shape="P",
     source="seed page, SocketContext (handed to the callbacks of the socket)",
     needs="entries of callbacks with SocketContext, creations and accepts with their contexts, the driver's entry",
-    advice="Trace every creation and accept with its context; look for sockets that were created outside the traced module.",
+    advice=(
+        "Trace every creation and accept with its context; "
+        "look for sockets that were created outside the traced module."
+    ),
     limits="Only in a closed world: a socket from before the trace may have any context.",
 )
 def event_context_unknown(f: Facts) -> Instances:
@@ -89,6 +96,11 @@ def event_context_unknown(f: Facts) -> Instances:
         doubt_if(np.full(len(rows), unknown_contexts), CAP),
         doubt_if(np.full(len(rows), adopted), ALIAS),
     ).doubting(doubt_if(~calls.context_known, CAP))
+
+    def tell(i: int) -> str:
+        what = f"{f.op_name(rows[i])} was given context {f.say(calls.context[i])}"
+        return f"{what}, which no creation or accept in the trace named"
+
     return Instances(
         rows,
         ~calls.context_known | (calls.context != 0),
@@ -97,9 +109,7 @@ def event_context_unknown(f: Facts) -> Instances:
         rows,
         np.full(len(rows), -1),
         np.full(len(rows), -1),
-        lambda i: (
-            f"{f.op_name(rows[i])} was given context {f.say(calls.context[i])}, which no creation or accept in the trace named"
-        ),
+        tell,
         (rows,),
         suspect=np.zeros(len(rows), bool),
         about=calls.context,
@@ -112,8 +122,14 @@ def event_context_unknown(f: Facts) -> Instances:
     party="provider",
     shape="I",
     source="DDI close_socket (no callback runs once the close has completed)",
-    needs="entries and returns of callbacks with SocketContext, creations with SocketContext, closes with their completions",
-    advice="Look for a context that outlived its socket in another table, or a completion of the close that is traced too early.",
+    needs=(
+        "entries and returns of callbacks with SocketContext, creations with SocketContext, "
+        "closes with their completions"
+    ),
+    advice=(
+        "Look for a context that outlived its socket in another table, "
+        "or a completion of the close that is traced too early."
+    ),
     limits="A callback between the call of WskCloseSocket and its completion is legal.",
 )
 def event_after_close(f: Facts) -> Instances:
@@ -151,9 +167,10 @@ def event_after_close(f: Facts) -> Instances:
     subject = np.where(one | (after & (calls.latest_dead >= 0)), k, -1)
 
     def tell(i: int) -> str:
+        name, close_of = f.op_name(rows[i]), f"the close of socket {f.say(s.address[k[i]])}"
         if after[i]:
-            return f"{f.op_name(rows[i])} came {f.since(closed[i], rows[i])} after the close of socket {f.say(s.address[k[i]])} had completed"
-        return f"{f.op_name(rows[i])} was still running when the close of socket {f.say(s.address[k[i]])} completed"
+            return f"{name} came {f.since(closed[i], rows[i])} after {close_of} had completed"
+        return f"{name} was still running when {close_of} completed"
 
     return Instances(
         rows,

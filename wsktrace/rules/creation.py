@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from wsktrace.rules.facts import KINDS, REGISTRATION, SOCKET, Facts, so
+from wsktrace.rules.facts import REGISTRATION, Facts
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if, local, precedence
+from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, local, precedence
 from wsktrace.wsk import constants as c
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 _FLAG_NAMES = {
     0: "WSK_FLAG_BASIC_SOCKET",
@@ -18,7 +25,14 @@ _FLAG_NAMES = {
 }
 
 
-def _of_calls(f: Facts, rows: np.ndarray, applies: np.ndarray, broken: Answer, tell, outside: int = 0) -> Instances:  # type: ignore[type-arg, no-untyped-def]
+def _of_calls(
+    f: Facts,
+    rows: NDArray[np.integer[Any]],
+    applies: NDArray[np.bool_],
+    broken: Answer,
+    tell: Callable[[int], str],
+    outside: int = 0,
+) -> Instances:
     """Return instances that judge calls: the use of the IRP where there is one, else the operation."""
     irp = f.submission(rows)
     on = f.socket_of(rows)
@@ -202,8 +216,14 @@ def basic_dispatch(f: Facts) -> Instances:
     shape="L",
     source="NET af-inet, af-inet6, Combinations; seed page, SocketType and Protocol",
     needs="WskSocket and WskSocketConnect entries with family, type, protocol and Flags",
-    advice="Use SOCK_STREAM with IPPROTO_TCP, SOCK_DGRAM with IPPROTO_UDP, or SOCK_RAW, in the category that takes them. Protocol 0 is no default.",
-    limits="Windows may create the socket all the same and fail the bind later. Families other than AF_INET and AF_INET6 are not judged.",
+    advice=(
+        "Use SOCK_STREAM with IPPROTO_TCP, SOCK_DGRAM with IPPROTO_UDP, or SOCK_RAW, in the category that takes them. "
+        "Protocol 0 is no default."
+    ),
+    limits=(
+        "Windows may create the socket all the same and fail the bind later. "
+        "Families other than AF_INET and AF_INET6 are not judged."
+    ),
 )
 def transport_combo(f: Facts) -> Instances:
     """Address family, socket type, protocol and category must be a documented combination.
@@ -233,7 +253,8 @@ def transport_combo(f: Facts) -> Instances:
 
     def tell(i: int) -> str:
         category = c.category_of(int(flags[i])) or f"Flags 0x{int(flags[i]):x}"
-        return f"{f.op_name(rows[i])} asked for a {category} socket of type {int(kind[i])} with protocol {int(protocol[i])}, which is no documented combination"
+        what = f"{category} socket of type {int(kind[i])} with protocol {int(protocol[i])}"
+        return f"{f.op_name(rows[i])} asked for a {what}, which is no documented combination"
 
     return _of_calls(f, rows, applies, broken, tell)
 
@@ -274,7 +295,10 @@ def owner_context(f: Facts) -> Instances:
     source="seed page, Dispatch (structure by category)",
     needs="entries of creations and accepts with Flags and Dispatch",
     advice="Keep one client dispatch structure per socket category and pass the one of the socket's category.",
-    limits="A trace does not show a table's type. That one table serves two categories says that one of the two is wrong, not which.",
+    limits=(
+        "A trace does not show a table's type. "
+        "That one table serves two categories says that one of the two is wrong, not which."
+    ),
 )
 def dispatch_kind(f: Facts) -> Instances:
     """Dispatch must point at the client dispatch structure of the socket's category.
@@ -300,130 +324,9 @@ def dispatch_kind(f: Facts) -> Instances:
     table = dispatch[usable][lane.order]
 
     def tell(i: int) -> str:
-        return f"dispatch table {f.say(table[i])} was given to a {c.category_of(int(kind[i]))} socket after a {c.category_of(int(kind[earlier[i]]))} socket"
+        now, before = c.category_of(int(kind[i])), c.category_of(int(kind[earlier[i]]))
+        return f"dispatch table {f.say(table[i])} was given to a {now} socket after a {before} socket"
 
     found = _of_calls(f, lane.rows, np.ones(len(lane), bool), broken, tell, outside=int((~usable).sum()))
     found.evidence = (other, lane.rows)
     return found
-
-
-def _unused(f: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray, Answer]:  # type: ignore[type-arg]
-    """Return per socket: row of its end, guard, whether anything was enabled for it, and the doubt of "nothing was"."""
-    s, t = f.sockets, f.traits
-    end = np.where(s.close >= 0, s.close, len(f.world))
-    made = np.isin(s.origin, (so.ORIGINS.index("socket"), so.ORIGINS.index("socket_connect")))
-    applies = made & (~t.flags_known | (t.flags != 0)) & ~f.gave_up
-    any_enabled = (t.enabled < end).any(axis=0) | (t.static < end).any(axis=0)
-    doubt = (
-        s.doubt
-        | t.enable_doubt
-        | f.world.touch(s.create, end)
-        | f.unlogged(SOCKET, s.create, np.minimum(end, len(f.world) - 1))
-    )
-    since = f.client_since(t.client, s.create)
-    doubt |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
-    doubt |= doubt_if(~t.client_known | ~t.flags_known, CAP) | doubt_if(s.close < 0, END) | f.blind_enabling
-    return (
-        np.where(s.close >= 0, s.close, s.birth),
-        applies,
-        any_enabled,
-        Answer(~any_enabled, doubt).settled_where(any_enabled),
-    )
-
-
-def _at_end(f: Facts, rows: np.ndarray, applies: np.ndarray, broken: Answer, tell) -> Instances:  # type: ignore[type-arg, no-untyped-def]
-    s = f.sockets
-    index = np.arange(len(s))
-    return Instances(
-        rows, applies, broken, "sockets", index, s.submission, index, tell, (s.create, s.close), suspect=s.close >= 0
-    )
-
-
-@rule(
-    "CONTEXT-UNUSED",
-    severity="info",
-    party="client",
-    shape="V",
-    source="seed page, SocketContext (should be NULL where no callback will be enabled)",
-    needs="creations with SocketContext, WskControlSocket and WskControlClient entries, the close",
-    advice="Pass NULL, or enable the callbacks that the context was meant for.",
-    limits="Judged when the socket is closed, and not where a call on it failed: its owner may have given up before enabling anything.",
-)
-def context_unused(f: Facts) -> Instances:
-    """SocketContext should be NULL where no event callback will be enabled on the socket."""
-    rows, applies, _, idle = _unused(f)
-    t = f.traits
-    applies &= ~t.context_known | (t.context != 0)
-    broken = idle.doubting(f.blind_arguments(t.context_known))
-    return _at_end(
-        f,
-        rows,
-        applies,
-        broken,
-        lambda i: (
-            f"socket {f.say(f.sockets.address[i])} was created with SocketContext {f.say(t.context[i])}, and no callback was ever enabled for it"
-        ),
-    )
-
-
-@rule(
-    "DISPATCH-UNUSED",
-    severity="info",
-    party="client",
-    shape="V",
-    source="seed page, Dispatch (should be NULL where no callback will be enabled)",
-    needs="creations with Dispatch, WskControlSocket and WskControlClient entries, the close",
-    advice="Pass NULL, or enable the callbacks that the table was meant for.",
-    limits="Judged when the socket is closed, and not where a call on it failed: its owner may have given up before enabling anything.",
-)
-def dispatch_unused(f: Facts) -> Instances:
-    """Dispatch should be NULL where no event callback will be enabled on the socket."""
-    rows, applies, _, idle = _unused(f)
-    t = f.traits
-    applies &= ~t.dispatch_known | (t.dispatch != 0)
-    broken = idle.doubting(f.blind_arguments(t.dispatch_known))
-    return _at_end(
-        f,
-        rows,
-        applies,
-        broken,
-        lambda i: (
-            f"socket {f.say(f.sockets.address[i])} was created with Dispatch {f.say(t.dispatch[i])}, and no callback was ever enabled for it"
-        ),
-    )
-
-
-@rule(
-    "DISPATCH-MEMBER-UNUSED",
-    severity="info",
-    party="client",
-    shape="V",
-    source="seed page, Dispatch (pointers that are not enabled must be NULL)",
-    needs="creations with DispatchMembers, WskControlSocket and WskControlClient entries, the close",
-    advice="Set the members of callbacks that are not enabled to NULL.",
-    limits="Only where at least one callback was enabled; where none was, DISPATCH-UNUSED speaks.",
-)
-def dispatch_member_unused(f: Facts) -> Instances:
-    """Members of the dispatch table whose callbacks will not be enabled must be NULL."""
-    rows, applies, used, idle = _unused(f)
-    s, t = f.sockets, f.traits
-    end = np.where(s.close >= 0, s.close, len(f.world))
-    spare = np.zeros(len(s), np.uint32)
-    for k, (_, _, bit, categories) in enumerate(KINDS):
-        flags = [flag for flag, name in c.CATEGORIES.items() if name in categories]
-        idle_kind = (t.enabled[k] >= end) & (t.static[k] >= end) & np.isin(t.flags, flags)
-        spare |= np.where(idle_kind, t.members & np.uint32(1 << bit), 0).astype(np.uint32)
-    applies &= used & (~t.members_known | (t.members != 0))
-    doubts = f.world.touch(s.create, end) | s.doubt | t.enable_doubt | doubt_if(s.close < 0, END)
-    doubts |= doubt_if(~t.flags_known, CAP) | f.blind_enabling
-    since = f.client_since(t.client, s.create)
-    doubts |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
-    doubts |= f.unlogged(SOCKET, s.create, np.minimum(end, max(len(f.world) - 1, 0)))
-    broken = Answer(spare != 0, doubts).doubting(f.blind_arguments(t.members_known))
-    broken = broken.settled_where((spare == 0) & t.members_known & t.flags_known)
-
-    def tell(i: int) -> str:
-        names = ", ".join(name for name, _, bit, _ in KINDS if int(spare[i]) >> bit & 1)
-        return f"socket {f.say(s.address[i])} was given a dispatch table with {names}, which was never enabled"
-
-    return _at_end(f, rows, applies, broken, tell)

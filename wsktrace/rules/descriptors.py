@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from wsktrace.rules.facts import IRP, SOCKET, Facts, sd
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, LOST, Answer, balance, doubt_if, forbidden_follow, liveness, overlap, precedence
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def _doubts(f: Facts, at: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Return why the references before these elements may be otherwise: hidden caches, unseen outputs, unsure releases."""
+    from numpy.typing import NDArray
+
+
+def _doubts(f: Facts, at: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Return why the references before these elements may be otherwise.
+
+    Hidden caches, unseen outputs, unsure releases.
+    """
     d = f.descriptors
     rows = d.lane.rows[at]
     doubt = f.closed_from(rows) | d.blind(rows) | f.unlogged(SOCKET, np.zeros(len(at), np.int64), rows)
     return doubt | doubt_if(d.lane.last(d.unsure)[at] >= 0, LOST)
 
 
-def _sharp(f: Facts, at: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Return where the address is certainly the caller's own: it was copied into the cache, and never came out of it."""
+def _sharp(f: Facts, at: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Return where the address is certainly the caller's own.
+
+    It was copied into the cache, and never came out of it.
+    """
     d = f.descriptors
     outputs = (d.kind == sd.CACHED) | (d.kind == sd.FETCHED)
     came_out = np.zeros(len(d.lane.keys), bool)
@@ -30,7 +43,13 @@ def _sharp(f: Facts, at: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     return proven & ~came_out[d.lane.group[at]] & (f.world.touch(begun, rows) == 0)
 
 
-def _of(f: Facts, at: np.ndarray, broken: Answer, tell, *evidence: np.ndarray) -> Instances:  # type: ignore[type-arg, no-untyped-def]
+def _of(
+    f: Facts,
+    at: NDArray[np.integer[Any]],
+    broken: Answer,
+    tell: Callable[[int], str],
+    *evidence: NDArray[np.integer[Any]],
+) -> Instances:
     d = f.descriptors
     rows = d.lane.rows[at]
     use = d.submission[at]
@@ -48,6 +67,12 @@ def _of(f: Facts, at: np.ndarray, broken: Answer, tell, *evidence: np.ndarray) -
     )
 
 
+def _named(f: Facts, position: int | np.integer[Any]) -> str:
+    """Print the descriptor of an element of the lane."""
+    lane = f.descriptors.lane
+    return f"security descriptor {f.say(lane.keys[lane.group[position]])}"
+
+
 @rule(
     "SD-NOT-CACHED",
     severity="error",
@@ -56,7 +81,10 @@ def _of(f: Facts, at: np.ndarray, broken: Answer, tell, *evidence: np.ndarray) -
     source="seed page, SecurityDescriptor; NET wsk-cache-sd, so-wsk-security",
     needs="creations with SecurityDescriptor, WskControlClient with codes, values and returns, the driver's entry",
     advice="Cache the descriptor with WSK_CACHE_SD and pass the pointer that came back.",
-    limits="A descriptor that was cached before the trace, or by a module that is not traced, cannot be told apart: suspect.",
+    limits=(
+        "A descriptor that was cached before the trace, or by a module that is not traced, "
+        "cannot be told apart: suspect."
+    ),
 )
 def sd_not_cached(f: Facts) -> Instances:
     """SecurityDescriptor is a pointer that WSK_CACHE_SD gave, never the caller's own descriptor."""
@@ -66,14 +94,11 @@ def sd_not_cached(f: Facts) -> Instances:
     came |= d.lane.last(d.counts)[at] >= 0
     rows = d.lane.rows[at]
     broken = precedence(f.world, came, rows, np.full(len(at), -1), _doubts(f, at)).settled_where(came | _sharp(f, at))
-    return _of(
-        f,
-        at,
-        broken,
-        lambda i: (
-            f"{f.op_name(rows[i])} was given security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, which WSK_CACHE_SD never gave"
-        ),
-    )
+
+    def tell(i: int) -> str:
+        return f"{f.op_name(rows[i])} was given {_named(f, at[i])}, which WSK_CACHE_SD never gave"
+
+    return _of(f, at, broken, tell)
 
 
 @rule(
@@ -98,15 +123,11 @@ def sd_use_after_release(f: Facts) -> Instances:
     since = np.where(released >= 0, d.lane.rows[np.maximum(released, 0)], -1)
     relevant = released >= 0
     broken = Answer(broken.seen, np.where(relevant, broken.doubt | _doubts(f, at), 0).astype(np.uint8))
-    return _of(
-        f,
-        at,
-        broken,
-        lambda i: (
-            f"{f.op_name(rows[i])} was given security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, released {f.since(since[i], rows[i])} before"
-        ),
-        since,
-    )
+
+    def tell(i: int) -> str:
+        return f"{f.op_name(rows[i])} was given {_named(f, at[i])}, released {f.since(since[i], rows[i])} before"
+
+    return _of(f, at, broken, tell, since)
 
 
 @rule(
@@ -130,7 +151,7 @@ def sd_double_release(f: Facts) -> Instances:
     before = d.lane.row_of(earlier)
 
     def tell(i: int) -> str:
-        words = f"security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])} was released with no reference left"
+        words = f"{_named(f, at[i])} was released with no reference left"
         return (
             f"{words}; its last release was {f.since(before[i], rows[i])} before"
             if before[i] >= 0
@@ -146,7 +167,10 @@ def sd_double_release(f: Facts) -> Instances:
     party="client",
     shape="I",
     source="seed page, Remarks (not released until the IRP is completed)",
-    needs="creations with SecurityDescriptor, IrpComplete, WskControlClient with codes, values and returns, the driver's entry",
+    needs=(
+        "creations with SecurityDescriptor, IrpComplete, WskControlClient with codes, values and returns, "
+        "the driver's entry"
+    ),
     advice="Release the descriptor in or after the completion routine of the creation, not when the call returns.",
     limits="References from before the trace are not seen: suspect without the driver's entry.",
 )
@@ -193,7 +217,7 @@ def sd_early_release(f: Facts) -> Instances:
             if done[i] < len(f.world)
             else "while the IRP was pending"
         )
-        return f"security descriptor {f.say(d.lane.keys[d.lane.group[at[i]]])}, used by {f.irp_words(use[i])}, was released {left}"
+        return f"{_named(f, at[i])}, used by {f.irp_words(use[i])}, was released {left}"
 
     found = _of(f, at, broken, tell)
     found.row = np.where(has, point, enter)
@@ -208,7 +232,10 @@ def sd_early_release(f: Facts) -> Instances:
     shape="V",
     source="NET wsk-cache-sd; DDI close_socket, Remarks (closing does not release it)",
     needs="WskControlClient with codes, values and returns, WskReleaseProviderNPI, the driver's entry",
-    advice="Release every cached descriptor before the last WskReleaseProviderNPI; afterwards it cannot be released any more.",
+    advice=(
+        "Release every cached descriptor before the last WskReleaseProviderNPI; "
+        "afterwards it cannot be released any more."
+    ),
     limits="Decided when the driver gives up its last capture; until then a reference may still be released.",
 )
 def sd_leak(f: Facts) -> Instances:
@@ -245,6 +272,11 @@ def sd_leak(f: Facts) -> Instances:
         f.world, start, released, within_ns=np.zeros(len(groups), np.int64), teardown=where, doubt=doubt, link=doubt
     )
     none = np.full(len(groups), -1)
+
+    def tell(i: int) -> str:
+        what = f"security descriptor {f.say(d.lane.keys[groups[i]])} still had {int(left[i])} reference(s)"
+        return f"{what} when the last capture of WSK was released"
+
     return Instances(
         np.where(where >= 0, where, start),
         np.ones(len(groups), bool),
@@ -253,9 +285,7 @@ def sd_leak(f: Facts) -> Instances:
         groups.astype(np.int64),
         none,
         none,
-        lambda i: (
-            f"security descriptor {f.say(d.lane.keys[groups[i]])} still had {int(left[i])} reference(s) when the last capture of WSK was released"
-        ),
+        tell,
         (start, where),
         suspect=where >= 0,
         outside=len(np.unique(d.lane.group)) - len(groups),

@@ -168,7 +168,10 @@ class Facts:
         return np.sort(np.concatenate([irps.enter[unseen | blind], events[~known]]))
 
     def hidden_birth(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return ``ALIAS`` where a socket may have been born unseen before b (by a creation entered before b, ended after a)."""
+        """Return ``ALIAS`` where a socket may have been born unseen before b.
+
+        By a creation entered before b, ended after a.
+        """
         del a  # an unseen creation has no end: it may bring its socket at any time after its entry
         if not len(self.hidden_births):
             return np.zeros(len(b), np.uint8)
@@ -191,7 +194,10 @@ class Facts:
 
     @cached_property
     def blind_contexts(self) -> np.uint8:
-        """Return ``CAP`` where the event that gave a socket its context does not say which: any callback may be its own."""
+        """Return ``CAP`` where the event that gave a socket its context does not say which.
+
+        Any callback may be its own.
+        """
         s = self.sockets
         running = (s.origin == so.ORIGINS.index("accept_event")) & (self.world.mate[s.birth] < 0)
         unsaid = ~self.traits.context_known & (s.origin != so.ORIGINS.index("adopted")) & ~running
@@ -220,7 +226,10 @@ class Facts:
 
     @cached_property
     def contexts_in_creation(self) -> NDArray[np.uint64]:
-        """Return the contexts of creations and accepts whose end is not in the trace: their sockets may live already."""
+        """Return the contexts of creations and accepts whose end is not in the trace.
+
+        Their sockets may live already.
+        """
         open_ = self.creates & (self.irps.complete < 0) & ~self.irps.ret_is("error")
         rows = self.irps.enter[open_]
         found = [self.arg(name, rows)[0] for name in ("socket_context", "accept_socket_context")]
@@ -340,7 +349,7 @@ class Facts:
 
     # -- words
 
-    def say(self, value: Any) -> str:  # noqa: ANN401 -- any integer
+    def say(self, value: Any) -> str:
         """Print an address as WinDbg does."""
         return address(int(value), self.world.pointer_size)
 
@@ -357,7 +366,7 @@ class Facts:
         return f"{OPS[int(self.irps.op[index])].name} with IRP {self.say(self.irps.irp[index])}"
 
     @staticmethod
-    def status_words(status: Any) -> str:  # noqa: ANN401 -- any integer
+    def status_words(status: Any) -> str:
         """Print a status with its name."""
         return status_name(int(status))
 

@@ -1,4 +1,7 @@
-"""Rules about who owns an IRP: given where required, not passed again while pending, completed once, completed at all."""
+"""Rules about who owns an IRP.
+
+Given where required, not passed again while pending, completed once, completed at all.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,8 @@ def irp_reuse_pending(f: Facts) -> Instances:
         doubt = np.zeros(0, np.uint8)
 
     def tell(i: int) -> str:
-        return f"{f.irp_words(i)} was entered while {f.irp_words(p[i])} from {f.since(s.enter[p[i]], s.enter[i])} before had not been completed"
+        earlier = f"{f.irp_words(p[i])} from {f.since(s.enter[p[i]], s.enter[i])} before"
+        return f"{f.irp_words(i)} was entered while {earlier} had not been completed"
 
     return Instances(
         s.enter,
@@ -121,7 +125,10 @@ def irp_reuse_pending(f: Facts) -> Instances:
     shape="F",
     source="NET using-irps-with-winsock-kernel-functions; WDM IoCompleteRequest",
     needs="entries of calls, IrpComplete, IrpReuse and IrpInitialize",
-    advice="Look for a completion routine that completes the IRP itself and then lets it run on: an own IRP's routine returns STATUS_MORE_PROCESSING_REQUIRED.",
+    advice=(
+        "Look for a completion routine that completes the IRP itself and then lets it run on: "
+        "an own IRP's routine returns STATUS_MORE_PROCESSING_REQUIRED."
+    ),
     limits="Where calls are not traced (keyword off), a second completion may belong to one of them.",
 )
 def irp_double_complete(f: Facts) -> Instances:
@@ -151,10 +158,18 @@ def irp_double_complete(f: Facts) -> Instances:
     severity="error",
     party="client",
     shape="V",
-    source="seed page, Return value (PENDING: the IRP is completed later); NET unregistering-a-winsock-kernel-application",
+    source=(
+        "seed page, Return value (PENDING: the IRP is completed later); NET unregistering-a-winsock-kernel-application"
+    ),
     needs="entries and returns of calls, IrpComplete, and that the IRP is the driver's own",
-    advice="See what the socket waits for; cancel the IRP or close the socket abortively, and wait for the completion before unloading.",
-    limits="Accepts, receives and graceful disconnects may wait without limit; they count only where the driver unloads before them. Deadlines are the profile's.",
+    advice=(
+        "See what the socket waits for; cancel the IRP or close the socket abortively, "
+        "and wait for the completion before unloading."
+    ),
+    limits=(
+        "Accepts, receives and graceful disconnects may wait without limit; "
+        "they count only where the driver unloads before them. Deadlines are the profile's."
+    ),
 )
 def irp_never_completed(f: Facts) -> Instances:
     """Every IRP whose call returned STATUS_PENDING or STATUS_SUCCESS is completed.
@@ -180,7 +195,8 @@ def irp_never_completed(f: Facts) -> Instances:
     def tell(i: int) -> str:
         words = f.irp_words(i)
         if torn[i]:
-            return f"{words} was still pending when {f.op_name(teardown[i])} returned, {f.since(s.enter[i], teardown[i])} after the call"
+            after = f.since(s.enter[i], teardown[i])
+            return f"{words} was still pending when {f.op_name(teardown[i])} returned, {after} after the call"
         if s.complete[i] >= 0:
             return f"{words} was completed only {f.since(s.enter[i], s.complete[i])} after the call"
         return f"{words} was not completed in the {f.until_end(s.enter[i])} until the end of the trace"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from wsktrace.rules.facts import Facts
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import local
+
+if TYPE_CHECKING:
+    from wsktrace.rules.facts import Facts
 
 _DISPATCH_LEVEL = 2
 

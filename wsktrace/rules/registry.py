@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wsktrace.rules import callbacks, creation, descriptors, irps, irql, sockets, status
+from wsktrace.rules import callbacks, creation, creation_unused, descriptors, irps, irql, sockets, status
 from wsktrace.rules.rule import RULES, SHAPES, Rule, select
 
 __all__ = ["FAMILIES", "RULES", "SHAPES", "Rule", "select"]
 
-#: Families of rules, in the order in which they are shown: module name → title.
+#: Families of rules, in the order in which they are shown: module name → title. Two modules may share one title.
 FAMILIES: dict[str, str] = {
     module.__name__.rpartition(".")[2]: title
     for module, title in (
@@ -16,6 +16,7 @@ FAMILIES: dict[str, str] = {
         (irps, "Ownership of IRPs"),
         (irql, "IRQL"),
         (creation, "Creation of sockets"),
+        (creation_unused, "Creation of sockets"),
         (callbacks, "Event callbacks"),
         (sockets, "Life of sockets"),
     )

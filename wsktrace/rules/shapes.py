@@ -103,7 +103,8 @@ def forbidden_follow(
     """F: at these positions of the lane, is the entity between an ``after`` and the next ``until``?
 
     A gap since the last of either, or an element that may be either (``maybe``), makes it doubtful, as does one that
-    is not certainly on this side. ``since_ever=False``: what was before the trace cannot matter (no ``after`` was seen).
+    is not certainly on this side. ``since_ever=False``: what was before the trace cannot matter (no ``after`` was
+    seen).
     """
     on, off = lane.last(after)[at], lane.last(until)[at]
     last = np.maximum(on, off)
@@ -130,7 +131,10 @@ def precedence(
     since: NDArray[np.int64],
     *doubts: NDArray[np.uint8],
 ) -> Answer:
-    """P: each row needs an earlier event; ``found`` says whether it is there, ``since`` from where it could be (-1 ever)."""
+    """P: each row needs an earlier event.
+
+    ``found`` says whether it is there, ``since`` from where it could be (-1 ever).
+    """
     missing = Answer(~found, world.touch(since, rows)).doubting(*doubts)
     return missing.settled_where(found)
 
@@ -185,7 +189,10 @@ def balance(level: NDArray[np.int64], *, at_most: int, doubts: tuple[NDArray[np.
 def overlap(
     world: World, start: NDArray[np.int64], end: NDArray[np.int64], point: NDArray[np.int64], *doubts: NDArray[np.uint8]
 ) -> Answer:
-    """I: does the row ``point`` lie inside (start, end) of its instance? Gaps in between hide an earlier end; -1 is no point."""
+    """I: does the row ``point`` lie inside (start, end) of its instance?
+
+    Gaps in between hide an earlier end; -1 is no point.
+    """
     has = point >= 0
     seen = has & (start < point) & (point < end)
     answer = Answer(seen, np.where(has, world.touch(start, np.maximum(point, start)), 0).astype(np.uint8))

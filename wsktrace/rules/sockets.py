@@ -36,7 +36,8 @@ def _after_close(f: Facts, judged: int) -> Instances:
 
     def tell(i: int) -> str:
         what = "closed again" if judged == so.CLOSE else f"used by {f.op_name(rows[i])}"
-        return f"socket {f.say(lane.keys[lane.group[at[i]]])} was {what} {f.since(begun[i], rows[i])} after WskCloseSocket was called on it"
+        after = f"{f.since(begun[i], rows[i])} after WskCloseSocket was called on it"
+        return f"socket {f.say(lane.keys[lane.group[at[i]]])} was {what} {after}"
 
     return Instances(
         rows, np.ones(len(at), bool), broken, "sockets", subject, use, subject, tell, (np.where(known, begun, -1), rows)
@@ -51,7 +52,10 @@ def _after_close(f: Facts, judged: int) -> Instances:
     source="DDI close_socket; NET closing-a-socket",
     needs="entries of calls on sockets, creations and accepts with their completions, accept callbacks",
     advice="Stop every user of the socket before WskCloseSocket is called; rundown protection does it.",
-    limits="After the close has completed the address may belong to a new socket; where its creation may be hidden this is unknown.",
+    limits=(
+        "After the close has completed the address may belong to a new socket; "
+        "where its creation may be hidden this is unknown."
+    ),
 )
 def use_after_close(f: Facts) -> Instances:
     """Once WskCloseSocket has been called, no other function may be called on the socket."""
@@ -65,7 +69,10 @@ def use_after_close(f: Facts) -> Instances:
     shape="F",
     source="DDI close_socket; NET closing-a-socket",
     needs="entries of WskCloseSocket, creations and accepts with their completions, accept callbacks",
-    advice="Let one place own the close, and take the socket out of reach (exchange the pointer with NULL) before calling it.",
+    advice=(
+        "Let one place own the close, and take the socket out of reach (exchange the pointer with NULL) "
+        "before calling it."
+    ),
     limits="What a second try after a close that failed means, the contract leaves open: not judged.",
 )
 def double_close(f: Facts) -> Instances:
@@ -120,7 +127,9 @@ def socket_from_failed_create(f: Facts) -> Instances:
     origin = source[failure]
 
     def tell(i: int) -> str:
-        return f"{f.op_name(q[i])} was called on {f.say(lane.keys[lane.group[at[i]]])}, which {f.irp_words(origin[i])} left in Information when it failed with {f.status_words(irps.status[origin[i]])}"
+        what = f"{f.op_name(q[i])} was called on {f.say(lane.keys[lane.group[at[i]]])}"
+        why = f"it failed with {f.status_words(irps.status[origin[i]])}"
+        return f"{what}, which {f.irp_words(origin[i])} left in Information when {why}"
 
     return Instances(
         q,
@@ -143,8 +152,14 @@ def socket_from_failed_create(f: Facts) -> Instances:
     shape="V",
     source="DDI close_socket; Windows' own live dump 0x156 WINSOCK_DETECTED_HUNG_CLOSESOCKET",
     needs="WskCloseSocket entries and returns, IrpComplete, and that the IRP is the driver's own",
-    advice="See what is outstanding on the socket: a callback that does not return, or an IRP whose owner waits for the thread that closes.",
-    limits="A warning while nothing shows why; an error where IRPs or callbacks are outstanding on the socket, after a minute, or at unload.",
+    advice=(
+        "See what is outstanding on the socket: a callback that does not return, "
+        "or an IRP whose owner waits for the thread that closes."
+    ),
+    limits=(
+        "A warning while nothing shows why; an error where IRPs or callbacks are outstanding on the socket, "
+        "after a minute, or at unload."
+    ),
 )
 def close_stuck(f: Facts) -> Instances:
     """A close completes within ten seconds.
@@ -246,7 +261,8 @@ def socket_leak(f: Facts) -> Instances:
     )
 
     def tell(i: int) -> str:
-        return f"socket {f.say(s.address[i])} ({so.ORIGINS[s.origin[i]]}) was not closed before {f.op_name(left[i]) if left[i] >= 0 else 'the end'}"
+        end = f.op_name(left[i]) if left[i] >= 0 else "the end"
+        return f"socket {f.say(s.address[i])} ({so.ORIGINS[s.origin[i]]}) was not closed before {end}"
 
     return Instances(
         np.where(left >= 0, left, s.birth),

@@ -19,8 +19,13 @@ _WARNING, _ERROR = 1, 2
     shape="J",
     source="seed page, Return value; Return value of every WSK function",
     needs="entries and returns of calls, IrpComplete with Status",
-    advice="Look first for an IRP that was reused before its completion, for a completion routine that overwrites IoStatus before tracing it, and for a filter in between.",
-    limits="Calls without an IRP are not judged. A different error in the completion than in the return is a warning only.",
+    advice=(
+        "Look first for an IRP that was reused before its completion, for a completion routine that overwrites "
+        "IoStatus before tracing it, and for a filter in between."
+    ),
+    limits=(
+        "Calls without an IRP are not judged. A different error in the completion than in the return is a warning only."
+    ),
 )
 def status_mismatch(f: Facts) -> Instances:
     """The status that a call returned and the status that its IRP was completed with must agree.
@@ -48,7 +53,8 @@ def status_mismatch(f: Facts) -> Instances:
     def tell(i: int) -> str:
         if odd[i]:
             return f"{f.irp_words(i)} returned STATUS_EVENT_PENDING, which is for calls without an IRP"
-        return f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}, and the IRP was completed with {f.status_words(s.status[i])}"
+        returned = f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}"
+        return f"{returned}, and the IRP was completed with {f.status_words(s.status[i])}"
 
     return Instances(
         np.where(absent, s.enter, np.maximum(s.complete, s.ret)),
@@ -71,7 +77,10 @@ def status_mismatch(f: Facts) -> Instances:
     shape="V",
     source="seed page, Return value (an error occurred; the IRP is completed with failure)",
     needs="entries and error returns of calls, IrpComplete, and that the IRP is the driver's own",
-    advice="Do not free or reuse the IRP on an error return before its completion was seen, or say plainly that this path has none.",
+    advice=(
+        "Do not free or reuse the IRP on an error return before its completion was seen, "
+        "or say plainly that this path has none."
+    ),
     limits="Windows is known to leave out the completion for invalid handles and parameters; hence only information.",
 )
 def status_error_no_completion(f: Facts) -> Instances:
@@ -92,6 +101,12 @@ def status_error_no_completion(f: Facts) -> Instances:
     again = (s.complete < 0) & f.soon(start, s.next_enter, within)
     broken = Answer(broken.seen & ~again, broken.doubt | doubt_if(again, ALIAS))
     index = np.arange(n)
+
+    def tell(i: int) -> str:
+        returned = f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}"
+        limit = f"{f.profile.thresholds.error_completion_s:g} s"
+        return f"{returned}, and the IRP was not completed within {limit}"
+
     return Instances(
         start,
         failed | (~s.ret_known & (s.complete < 0)),
@@ -100,9 +115,7 @@ def status_error_no_completion(f: Facts) -> Instances:
         index,
         index,
         f.socket_of_irp,
-        lambda i: (
-            f"{f.irp_words(i)} returned {f.status_words(s.ret_status[i])}, and the IRP was not completed within {f.profile.thresholds.error_completion_s:g} s"
-        ),
+        tell,
         (s.enter, s.ret),
     )
 
@@ -156,6 +169,11 @@ def info_not_socket(f: Facts) -> Instances:
         wrong |= (s.information >> np.uint64(63)) == 0
     broken = join(wrong, s.information_known, s.link_doubt)
     index = np.arange(len(s))
+
+    def tell(i: int) -> str:
+        information = f"Information is 0x{int(s.information[i]):x}"
+        return f"{f.irp_words(i)} was completed with STATUS_SUCCESS, and {information}, which is no socket"
+
     return Instances(
         np.maximum(s.complete, s.enter),
         done,
@@ -164,8 +182,6 @@ def info_not_socket(f: Facts) -> Instances:
         index,
         index,
         f.socket_of_irp,
-        lambda i: (
-            f"{f.irp_words(i)} was completed with STATUS_SUCCESS, and Information is 0x{int(s.information[i]):x}, which is no socket"
-        ),
+        tell,
         (s.enter, s.complete),
     )
