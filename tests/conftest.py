@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def faked() -> Callable[..., Any]:
-    """Return a maker of traces from written rows: ``faked(rows, file="x.etl")``; the usual rows where none are given."""
+    """Return a maker of traces from written rows: ``faked(rows, file="x.etl")``; without rows, the usual ones."""
 
     def make(rows: dict[str, list[dict[str, Any]]] | None = None, **facts: Any) -> Any:
         from wsktrace.trace import Trace

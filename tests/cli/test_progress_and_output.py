@@ -54,7 +54,7 @@ def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
     output.emit("new · text", target)
     assert target.read_text("utf-8") == "new · text\n"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    with pytest.raises(FileNotFoundError, match="nowhere.a.txt'$"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.a\.txt'$"):
         output.emit("x", tmp_path / "nowhere" / "a.txt")
 
 

@@ -99,15 +99,15 @@ def opaque(kind: int, body=b"whatever") -> bytes:
 
 
 def buffer(
-    records: list[bytes] | bytes, size=4096, cpu=1, sequence=2, flush=CLOCK + 100, flags=0x20, type_=0, state=3, offset=None,
-    saved=None, processor=None, fill=b"\xff",
+    records: list[bytes] | bytes, size=4096, cpu=1, sequence=2, flush=CLOCK + 100, flags=0x20, type_=0, state=3,
+    offset=None, saved=None, processor=None, fill=b"\xff",
 ) -> bytes:  # fmt: skip
     body = records if isinstance(records, bytes) else b"".join(aligned(r) for r in records)
     used = HEADER + len(body)
     word = cpu if processor is None else processor
     head = struct.pack(
-        "<IIIiqqQHHIIHH", size, used if saved is None else saved, used, 0, flush, sequence, 0xFFFF_AC85_984C_3020, word, 4,
-        state, used if offset is None else offset, flags, type_,
+        "<IIIiqqQHHIIHH", size, used if saved is None else saved, used, 0, flush, sequence, 0xFFFF_AC85_984C_3020, word,
+        4, state, used if offset is None else offset, flags, type_,
     )  # fmt: skip
     return (head + bytes(16) + body).ljust(size, fill)
 

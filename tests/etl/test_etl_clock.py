@@ -57,8 +57,8 @@ def test_frequencies_are_exact(freq):
 
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(
-    clock_type=st.integers(0, 4), origin=INT64, start=INT64, end=INT64, freq=INT64 | st.integers(1, 10**10), mhz=st.integers(0, (1 << 32) - 1),
-    raw=st.lists(INT64, min_size=1, max_size=20),
+    clock_type=st.integers(0, 4), origin=INT64, start=INT64, end=INT64, freq=INT64 | st.integers(1, 10**10),
+    mhz=st.integers(0, (1 << 32) - 1), raw=st.lists(INT64, min_size=1, max_size=20),
 )  # fmt: skip
 def test_hostile_headers_never_overflow(clock_type, origin, start, end, freq, mhz, raw):
     c = clock(clock_type=clock_type, origin=origin, start_time=start, end_time=end, perf_freq=freq, cpu_mhz=mhz)

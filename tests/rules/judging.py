@@ -6,11 +6,11 @@ import io
 from typing import TYPE_CHECKING
 
 from wsktrace.analysis import Analysis
-from wsktrace.rules.engine import Finding, Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wsktrace.rules.engine import Finding, Judgement
     from wsktrace.testing.faults import Expected
 
 

@@ -394,8 +394,10 @@ def test_legal_driver_wherever_the_session_begins(seq: bool) -> None:
         ("WSK-SD-DOUBLE-RELEASE", "cache own sd\nrelease sd\nrelease sd"),
         (
             "WSK-SD-EARLY-RELEASE",
-            "cache own sd\nIrpAllocate A\nWskSocket A Flags=datagram SecurityDescriptor=sd -> PENDING\nrelease sd\n"
-            "complete A SUCCESS socket=S\nclose S",
+            (
+                "cache own sd\nIrpAllocate A\nWskSocket A Flags=datagram SecurityDescriptor=sd -> PENDING\n"
+                "release sd\ncomplete A SUCCESS socket=S\nclose S"
+            ),
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Losing events may turn a verdict into unknown, never into fail: whatever is left breaks no rule that the whole kept."""
+"""Losing events may turn a verdict into unknown, never into fail: what is left breaks no rule that the whole kept."""
 
 from __future__ import annotations
 
