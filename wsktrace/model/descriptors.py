@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Descriptors:
     copied: NDArray[np.bool_]
     blind_from: int
 
-    def blind(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def blind(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
         """Return ``CAP`` for rows after an output that was not traced."""
         return np.where(rows > self.blind_from, CAP, 0).astype(np.uint8)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,15 +36,15 @@ class Submissions:
     driver's own IRP with a completion routine that always runs, so that a missing completion means something.
     """
 
-    enter: NDArray[np.int64]
+    enter: NDArray[np.int32]
     op: NDArray[np.uint8]
     irp: NDArray[np.uint64]
     ret: NDArray[np.int64]
-    complete: NDArray[np.int64]
-    next_enter: NDArray[np.int64]
+    complete: NDArray[np.int32]
+    next_enter: NDArray[np.int32]
     previous: NDArray[np.int64]
-    second: NDArray[np.int64]
-    reset: NDArray[np.int64]
+    second: NDArray[np.int32]
+    reset: NDArray[np.int32]
     own: NDArray[np.bool_]
     open_before: NDArray[np.bool_]
     ret_status: NDArray[np.uint32]
@@ -58,7 +58,7 @@ class Submissions:
     absent_doubt: NDArray[np.uint8]
     second_doubt: NDArray[np.uint8]
     #: completions that are the first of no call in the trace
-    orphans: NDArray[np.int64]
+    orphans: NDArray[np.int32]
     #: row of the world → use of an IRP (calls, their returns and completions), -1 elsewhere
     of_row: NDArray[np.int32]
 
@@ -67,15 +67,19 @@ class Submissions:
 
     def ret_is(self, kind: str) -> NDArray[np.bool_]:
         """Return where the call is known to have returned ``pending``, ``success`` or ``error``."""
+        found: NDArray[np.bool_]
         if kind == "pending":
-            return self.ret_known & (self.ret_status == PENDING)
-        if kind == "success":
-            return self.ret_known & (self.ret_status == 0)
-        return self.ret_known & (self.ret_status >= 0x80000000)
+            found = self.ret_status == PENDING
+        elif kind == "success":
+            found = self.ret_status == 0
+        else:
+            found = self.ret_status >= 0x80000000
+        return self.ret_known & found
 
     def succeeded(self) -> NDArray[np.bool_]:
         """Return where the completion is known to be a success (NT_SUCCESS and not PENDING)."""
-        return self.status_known & (self.status < 0x80000000) & (self.status != PENDING)
+        found: NDArray[np.bool_] = (self.status < 0x80000000) & (self.status != PENDING)
+        return self.status_known & found
 
     def failed(self) -> NDArray[np.bool_]:
         """Return where the completion is known to be an error."""
@@ -196,9 +200,9 @@ def submissions(world: World) -> Submissions:
     )
 
 
-def _always_invoked(world: World, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _always_invoked(world: World, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """Return which rows set a completion routine that always runs."""
-    always = world.ops.op[rows] == CODES["IrpSetCompletion"]
+    always: NDArray[np.bool_] = world.ops.op[rows] == CODES["IrpSetCompletion"]
     chosen = rows[always]
     for name in ("invoke_on_success", "invoke_on_error", "invoke_on_cancel"):
         value, known = world.ops.arg(name, chosen)
@@ -210,10 +214,10 @@ def _always_invoked(world: World, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
 def _order_doubt(
     world: World,
     lane: Lane,
-    p: NDArray[np.int64],
-    complete: NDArray[np.int64],
-    before: NDArray[np.int64],
-    after: NDArray[np.int64],
+    p: NDArray[np.integer[Any]],
+    complete: NDArray[np.integer[Any]],
+    before: NDArray[np.integer[Any]],
+    after: NDArray[np.integer[Any]],
 ) -> NDArray[np.uint8]:
     """Return ``ORDER`` where a neighbour of the same address may stand on the other side of the call or completion."""
     doubt = np.zeros(len(p), np.uint8)
@@ -237,6 +241,6 @@ def _order_doubt(
     return doubt
 
 
-def irp_completion_logged(world: World, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.uint8]:
+def irp_completion_logged(world: World, a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
     """Return ``CAP`` where completions are not known to have been traced from a to b."""
     return world.coverage.unlogged(IRP, a, b)

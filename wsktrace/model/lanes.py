@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Lane", "codes_of", "group_order"]
 
 _SMALL = 1 << 16
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 def codes_of(values: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
@@ -32,10 +33,14 @@ def codes_of(values: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
     # from buffers and back: pa.array and to_numpy would import pandas
     plain = np.ascontiguousarray(values)
     kind = pa.from_numpy_dtype(plain.dtype)
-    encoded = pa.Array.from_buffers(kind, len(plain), [None, pa.py_buffer(plain)]).dictionary_encode()
-    codes = np.frombuffer(encoded.indices.buffers()[1], np.int32, len(plain))
-    distinct = np.frombuffer(encoded.dictionary.buffers()[1], plain.dtype, len(encoded.dictionary))
-    return codes, distinct
+    encoded = pa.Array.from_buffers(kind, len(plain), [None, pa.py_buffer(plain.data)]).dictionary_encode()
+    codes = _view(encoded.indices.buffers()[1], np.dtype(np.int32), len(plain))
+    return codes, _view(encoded.dictionary.buffers()[1], plain.dtype, len(encoded.dictionary))
+
+
+def _view(buffer: Any, dtype: np.dtype[_Scalar], count: int) -> NDArray[_Scalar]:
+    """Return a buffer of pyarrow as an array, not copied; its stubs do not say that it has the buffer protocol."""
+    return np.frombuffer(buffer, dtype, count)
 
 
 def group_order(codes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -105,7 +110,7 @@ class Lane:
         """Return for each position the sum of ``steps`` over the earlier positions of its group."""
         if not len(self):
             return np.zeros(0, np.int64)
-        total = np.cumsum(steps, dtype=np.int64) - steps
+        total: NDArray[np.int64] = np.cumsum(steps, dtype=np.int64) - steps
         return total - total[self.head]
 
     def row_of(self, positions: NDArray[Any]) -> NDArray[np.int32]:

@@ -62,7 +62,7 @@ def build(ops: Operations, facts: FileFacts, profile: Profile, *, pointer_size: 
             world=world,
             irps=irps,
             sockets=found,
-            traits=traits(world, irps, found),
+            traits=traits(world, found),
             descriptors=descriptors(world, irps),
             registrations=registrations(world),
             profile=profile,

@@ -6,7 +6,7 @@ Source: wsk-contract 1.4 (order), native-provider "Rules of emission" (Seq).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Load:
 
     number: int
     image: int
-    rows: NDArray[np.int64]
+    rows: NDArray[np.integer[Any]]
     #: every row carries a number of the driver's counter and the numbers are sound: order is certain
     has_seq: bool
     #: rows of several drivers or loads that could not be told apart: nothing about them is certain
@@ -55,7 +55,7 @@ def arrange(ops: Operations) -> list[Load]:
     if not n:
         return []
     order = np.argsort(ops.time, kind="stable").astype(np.int32)
-    loads: list[tuple[int, NDArray[np.int64], bool, bool]] = []
+    loads: list[tuple[int, NDArray[np.integer[Any]], bool, bool]] = []
     for image, places, mixed in _by_image(ops.image[order]):
         parts = [places] if mixed else _split_loads(ops, order, places)
         if len(parts) > _MOST_LOADS:
@@ -74,7 +74,7 @@ def arrange(ops: Operations) -> list[Load]:
     return [Load(number, *load) for number, load in enumerate(loads)]
 
 
-def _by_image(images: NDArray[np.uint64]) -> list[tuple[int, NDArray[np.int64], bool]]:
+def _by_image(images: NDArray[np.uint64]) -> list[tuple[int, NDArray[np.integer[Any]], bool]]:
     """Return (image, places in time order, whether several images are mixed) per image."""
     if np.all(images == images[0]):
         return [(int(images[0]), np.arange(len(images), dtype=np.int32), False)]
@@ -83,7 +83,9 @@ def _by_image(images: NDArray[np.uint64]) -> list[tuple[int, NDArray[np.int64], 
     counts = np.bincount(codes)
     parts = np.split(by, np.cumsum(counts)[:-1])
     chosen = np.argsort(-counts, kind="stable")[:_MOST_IMAGES]
-    found = [(int(distinct[i]), parts[i], False) for i in chosen.tolist()]
+    found: list[tuple[int, NDArray[np.integer[Any]], bool]] = [
+        (int(distinct[i]), parts[i], False) for i in chosen.tolist()
+    ]
     rest = np.ones(len(distinct), np.bool_)
     rest[chosen] = False
     if np.any(rest):
@@ -91,7 +93,9 @@ def _by_image(images: NDArray[np.uint64]) -> list[tuple[int, NDArray[np.int64], 
     return found
 
 
-def _split_loads(ops: Operations, order: NDArray[np.int64], places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _split_loads(
+    ops: Operations, order: NDArray[np.integer[Any]], places: NDArray[np.integer[Any]]
+) -> list[NDArray[np.integer[Any]]]:
     """Split the places of one image where DriverEntry begins another load of it.
 
     Only ProviderState precedes DriverEntry in a load (native-provider, driver and registration), so anything else
@@ -111,7 +115,7 @@ def _split_loads(ops: Operations, order: NDArray[np.int64], places: NDArray[np.i
     return [part for part in np.split(places, cuts) if len(part)]
 
 
-def _seq_is_sound(ops: Operations, rows: NDArray[np.int64]) -> bool:
+def _seq_is_sound(ops: Operations, rows: NDArray[np.integer[Any]]) -> bool:
     if not np.all(ops.has(KNOWN_SEQ)[rows]):
         return False
     seq, time = ops.seq[rows], ops.time[rows]

@@ -6,7 +6,7 @@ and Irp (where that is 0: Socket, Client or Registration; for completions and ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def pair(ops: Operations, thread: NDArray[np.int32]) -> NDArray[np.int32]:
     """
     mate = np.full(len(ops), -1, np.int32)
     opens = np.isin(ops.phase, _OPENS)
-    rows = np.flatnonzero(opens | np.isin(ops.phase, _CLOSES))
+    rows: NDArray[np.integer[Any]] = np.flatnonzero(opens | np.isin(ops.phase, _CLOSES))
     if not len(rows):
         return mate
     rows = rows[group_order(thread[rows])]
@@ -53,9 +53,9 @@ def pair(ops: Operations, thread: NDArray[np.int32]) -> NDArray[np.int32]:
     return mate
 
 
-def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
     """Return a hash of (thread, operation, address in the event) per row."""
-    address = ops.irp[rows].copy()
+    address: NDArray[np.uint64] = ops.irp[rows].copy()
     bare = np.flatnonzero(address == 0)
     address[bare] = ops.socket[rows[bare]]
     for name in ("client", "registration", "socket_context", "driver_object"):
@@ -66,19 +66,19 @@ def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.int64]) -
     # a callback's return may name other addresses than its entry: both carry the context
     callback = np.flatnonzero(np.isin(ops.phase[rows], (Phase.CALLBACK, Phase.CALLBACK_RETURN)))
     address[callback] = ops.arg("socket_context", rows[callback])[0]
-    mixed = (
-        address ^ (thread[rows].astype(np.uint64) << np.uint64(40)) ^ (ops.op[rows].astype(np.uint64) << np.uint64(56))
-    )
-    return mixed * _MIX
+    address ^= thread[rows].astype(np.uint64) << np.uint64(40)
+    address ^= ops.op[rows].astype(np.uint64) << np.uint64(56)
+    address *= _MIX
+    return address
 
 
 def _peel(
-    rows: NDArray[np.int64],
+    rows: NDArray[np.integer[Any]],
     key: NDArray[np.uint64],
     opens: NDArray[np.bool_],
     mate: NDArray[np.int32],
     depth: int | None = _DEPTH,
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.uint64]]:
     """Pair adjacent entry and return of one key, take them out, and again, until nothing is left to pair."""
     while len(rows) > 1 and (depth is None or depth > 0):
         begins = opens[rows]

@@ -6,7 +6,7 @@ Source: wsk-contract 1.3 (client), 1.5 item 11, 3.H; native-provider "Driver and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,23 +34,23 @@ class Registrations:
     """
 
     address: NDArray[np.uint64]
-    first: NDArray[np.int64]
+    first: NDArray[np.int32]
     register: NDArray[np.int64]
     register_status: NDArray[np.uint32]
     status_known: NDArray[np.bool_]
     deregister: NDArray[np.int64]
     deregistered: NDArray[np.int64]
-    capture_rows: NDArray[np.int64]
+    capture_rows: NDArray[np.int32]
     capture_client: NDArray[np.uint64]
     capture_of: NDArray[np.int64]
-    release_rows: NDArray[np.int64]
+    release_rows: NDArray[np.int32]
     release_of: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.address)
 
     def of_client(
-        self, client: NDArray[np.uint64], rows: NDArray[np.int64]
+        self, client: NDArray[np.uint64], rows: NDArray[np.integer[Any]]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return (registration, several) of each client at a row.
 
@@ -74,13 +74,13 @@ class Registrations:
         np.maximum.at(high, mine, self.capture_of)
         return of, (high[theirs] >= 0) & (low[theirs] != high[theirs])
 
-    def held(self, of: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def held(self, of: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the captures minus the releases of registration ``of`` before each row."""
         return _count(self.capture_of, self.capture_rows, of, rows) - _count(
             self.release_of, self.release_rows, of, rows
         )
 
-    def last_release(self, of: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def last_release(self, of: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the latest release of registration ``of`` before each row, -1 where there is none."""
         n = np.int64(1 << 40)
         key = np.sort(self.release_of * n + self.release_rows)
@@ -91,7 +91,10 @@ class Registrations:
 
 
 def _count(
-    of: NDArray[np.int64], rows: NDArray[np.int64], asked: NDArray[np.int64], before: NDArray[np.int64]
+    of: NDArray[np.integer[Any]],
+    rows: NDArray[np.integer[Any]],
+    asked: NDArray[np.integer[Any]],
+    before: NDArray[np.integer[Any]],
 ) -> NDArray[np.int64]:
     n = np.int64(1 << 40)
     key = np.sort(of * n + rows)

@@ -62,8 +62,8 @@ class Sockets:
     address: NDArray[np.uint64]
     origin: NDArray[np.uint8]
     #: row that brought it (completion, callback) or that first named it; and the entry of the call that creates it
-    birth: NDArray[np.int64]
-    create: NDArray[np.int64]
+    birth: NDArray[np.int32]
+    create: NDArray[np.int32]
     #: use of an IRP that created it, -1 where there is none
     submission: NDArray[np.int64]
     doubt: NDArray[np.uint8]
@@ -83,7 +83,8 @@ def looks_like_socket(world: World, value: NDArray[np.uint64]) -> NDArray[np.boo
     """Return which values can be kernel addresses of an object: aligned, and in the upper half where 64-bit."""
     bits = np.uint64(world.pointer_size - 1)
     half = np.uint64(1) << np.uint64(63 if world.pointer_size == 8 else 31)
-    return (value != 0) & ((value & bits) == 0) & ((value & half) != 0)
+    likely: NDArray[np.bool_] = (value != 0) & ((value & bits) == 0) & ((value & half) != 0)
+    return likely
 
 
 def sockets(world: World, subs: Submissions) -> Sockets:

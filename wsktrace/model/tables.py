@@ -64,7 +64,7 @@ def _joined(parts: Iterator[Columns]) -> Columns:
     return out
 
 
-def _at(life: Life, values: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _at(values: NDArray[Any], rows: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return (values at rows, known) where rows of -1 are unknown."""
     known = rows >= 0
     if not len(values):
@@ -72,14 +72,16 @@ def _at(life: Life, values: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDAr
     return values[np.where(known, rows, 0)], known
 
 
-def _ids(life: Life, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    values, known = _at(life, life.world.base, rows)
+def _ids(life: Life, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    values, known = _at(life.world.base, rows)
     return values.astype(np.uint64), known
 
 
-def _span(life: Life, a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _span(
+    life: Life, a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     time = life.world.ops.time
-    (ta, ka), (tb, kb) = _at(life, time, a), _at(life, time, b)
+    (ta, ka), (tb, kb) = _at(time, a), _at(time, b)
     return tb - ta, ka & kb
 
 
@@ -140,7 +142,7 @@ def _irps(life: Life) -> Columns:
     on = socks.of_row[subs.enter].astype(np.int64)
     made = np.flatnonzero(socks.submission >= 0)
     on[socks.submission[made]] = made
-    address, on_known = _at(life, socks.address, on)
+    address, on_known = _at(socks.address, on)
     called_on = ops.socket[subs.enter]
     client, client_known = ops.arg("client", subs.enter)
     length, length_known = ops.arg("length", subs.enter)
@@ -166,8 +168,8 @@ def _irps(life: Life) -> Columns:
         "socket": (np.where(called_on != 0, called_on, address), (called_on != 0) | on_known),
         "client": (client, client_known),
         "issue_time": time[subs.enter],
-        "return_time": _at(life, time, subs.ret),
-        "complete_time": _at(life, time, subs.complete),
+        "return_time": _at(time, subs.ret),
+        "complete_time": _at(time, subs.complete),
         "return_status": (subs.ret_status, subs.ret_known),
         "return_status_name": status_words(subs.ret_status, subs.ret_known),
         "completion_status": (subs.status, subs.status_known),
@@ -180,8 +182,8 @@ def _irps(life: Life) -> Columns:
         "total_ns": _span(life, subs.enter, subs.complete),
         "cpu": ops.cpu[subs.enter],
         "tid": ops.tid[subs.enter],
-        "complete_cpu": _at(life, ops.cpu, subs.complete),
-        "complete_tid": _at(life, ops.tid, subs.complete),
+        "complete_cpu": _at(ops.cpu, subs.complete),
+        "complete_tid": _at(ops.tid, subs.complete),
         "irql": (ops.irql[subs.enter], ops.has(KNOWN_IRQL)[subs.enter]),
         "length": (length, length_known),
         "own": subs.own,
@@ -238,10 +240,10 @@ def _sockets(life: Life) -> Columns:
         "dispatch_members": (traits.members, traits.members_known),
         "parent_id": ((parent + life.first_socket).astype(np.uint64), parent >= 0),
         "irp_id": ((socks.submission + life.first_irp).astype(np.uint64), socks.submission >= 0),
-        "create_time": _at(life, time, np.where(adopted, -1, socks.create)),
-        "open_time": _at(life, time, np.where(adopted, -1, socks.birth)),
-        "close_time": _at(life, time, socks.close),
-        "closed_time": _at(life, time, socks.closed),
+        "create_time": _at(time, np.where(adopted, -1, socks.create)),
+        "open_time": _at(time, np.where(adopted, -1, socks.birth)),
+        "close_time": _at(time, socks.close),
+        "closed_time": _at(time, socks.closed),
         "lifetime_ns": _span(life, np.where(adopted, -1, socks.birth), socks.close),
         "close_ns": _span(life, socks.close, socks.closed),
         "irps": np.bincount(on[on >= 0], minlength=n).astype(np.uint64),
@@ -297,11 +299,11 @@ def _registrations(life: Life) -> Columns:
         "load": np.full(n, world.load, np.uint32),
         "client": (client, client != 0),
         "register_status": (regs.register_status, regs.status_known),
-        "register_time": _at(life, time, regs.register),
-        "capture_time": _at(life, time, first_capture),
-        "release_time": _at(life, time, last_release),
-        "deregister_time": _at(life, time, regs.deregister),
-        "deregistered_time": _at(life, time, regs.deregistered),
+        "register_time": _at(time, regs.register),
+        "capture_time": _at(time, first_capture),
+        "release_time": _at(time, last_release),
+        "deregister_time": _at(time, regs.deregister),
+        "deregistered_time": _at(time, regs.deregistered),
         "captures": np.bincount(regs.capture_of, minlength=n).astype(np.uint64),
         "releases": np.bincount(regs.release_of, minlength=n).astype(np.uint64),
         "sockets": np.bincount(of[of >= 0], minlength=n).astype(np.uint64),

@@ -19,7 +19,6 @@ from wsktrace.wsk.operations import CODES, Phase
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsktrace.model.irps import Submissions
     from wsktrace.model.sockets import Sockets
     from wsktrace.model.world import World
 
@@ -83,7 +82,7 @@ class Traits:
     callbacks: Callbacks
 
 
-def traits(world: World, subs: Submissions, socks: Sockets) -> Traits:
+def traits(world: World, socks: Sockets) -> Traits:
     """Gather what is known of each socket of one load."""
     ops = world.ops
     count = len(socks)
@@ -92,12 +91,15 @@ def traits(world: World, subs: Submissions, socks: Sockets) -> Traits:
     accepted = socks.origin == ORIGINS.index("accept")
     by_event = socks.origin == ORIGINS.index("accept_event")
     event_end = np.where(by_event, world.mate[socks.birth], -1).astype(np.int64) if count else np.zeros(0, np.int64)
-    where = {"": (plain, create), "accept_": (accepted, create), "event_": (by_event & (event_end >= 0), event_end)}
+    takers: tuple[tuple[NDArray[np.bool_], NDArray[np.integer[Any]]], ...] = (
+        (accepted, create),
+        (by_event & (event_end >= 0), event_end),
+    )
 
     def fetch(name: str, accept_name: str | None = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         values, known = ops.arg(name, create)
         known &= plain
-        for mask, rows in (where["accept_"], where["event_"]):
+        for mask, rows in takers:
             if accept_name is not None:
                 found, has = ops.arg(accept_name, np.maximum(rows, 0))
                 values = np.where(mask, found, values)

@@ -34,7 +34,7 @@ class World:
     load: int
     image: int
     ops: Operations
-    base: NDArray[np.int64]
+    base: NDArray[np.integer[Any]]
     coverage: Coverage
     mate: NDArray[np.int32]
     thread: NDArray[np.int32]
@@ -54,7 +54,8 @@ class World:
         """Return per row whether it is one of these operations in that phase."""
         wanted = np.zeros(256, np.bool_)
         wanted[[CODES[name] for name in names]] = True
-        return wanted[self.ops.op] & (self.ops.phase == phase)
+        found: NDArray[np.bool_] = wanted[self.ops.op] & (self.ops.phase == phase)
+        return found
 
     def unordered(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint8]:
         """Return ``ORDER`` where row a, which stands before row b, is not certainly before it (wsk-contract 1.4)."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from wsktrace.rules.facts import CALLBACK, KINDS, SOCKET, Facts, so
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, overlap, precedence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @rule(
@@ -35,7 +40,7 @@ def event_not_enabled(f: Facts) -> Instances:
     index = np.arange(len(rows))
     if len(s):
         enabled = np.minimum(t.enabled[calls.kind, k], t.static[calls.kind, k])
-        create = s.create[k]
+        create: NDArray[np.integer[Any]] = s.create[k]
         doubt = s.doubt[k] | t.enable_doubt[k] | f.unlogged(SOCKET, create, rows)
         doubt |= f.blind_enabling | f.blind_contexts
         # the listener's enabling, or another socket with this context, may be older than this one

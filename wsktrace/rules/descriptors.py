@@ -40,7 +40,8 @@ def _sharp(f: Facts, at: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     begun = np.where(copied >= 0, d.lane.rows[np.maximum(copied, 0)], -1)
     rows = d.lane.rows[at]
     proven = (copied >= 0) & (d.mate[np.maximum(copied, 0)] < rows)
-    return proven & ~came_out[d.lane.group[at]] & (f.world.touch(begun, rows) == 0)
+    sharp: NDArray[np.bool_] = proven & ~came_out[d.lane.group[at]] & (f.world.touch(begun, rows) == 0)
+    return sharp
 
 
 def _of(

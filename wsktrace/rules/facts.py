@@ -96,19 +96,19 @@ class Facts:
         """Return (values, known) of an argument."""
         return self.ops.arg(name, rows)
 
-    def irql(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def irql(self, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return (IRQL, known)."""
         return self.ops.irql[rows], self.ops.has(KNOWN_IRQL)[rows]
 
-    def status(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    def status(self, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
         """Return (status, known)."""
         return self.ops.status[rows], self.ops.has(KNOWN_STATUS)[rows]
 
-    def op_name(self, row: int) -> str:
+    def op_name(self, row: int | np.integer[Any]) -> str:
         """Return the operation's name of a row."""
         return OPS[int(self.ops.op[row])].name
 
-    def op_is(self, rows: NDArray[np.int64], *names: str) -> NDArray[np.bool_]:
+    def op_is(self, rows: NDArray[np.integer[Any]], *names: str) -> NDArray[np.bool_]:
         """Return which rows are of the named operations."""
         return np.isin(self.ops.op[rows], [CODES[name] for name in names])
 
@@ -122,13 +122,15 @@ class Facts:
 
     # -- relations
 
-    def submission(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def submission(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the use of an IRP that each row belongs to, -1."""
-        return self.irps.of_row[rows].astype(np.int64)
+        found: NDArray[np.int64] = self.irps.of_row[rows].astype(np.int64)
+        return found
 
-    def socket_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def socket_of(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the socket that each row belongs to, -1."""
-        return self.sockets.of_row[rows].astype(np.int64)
+        found: NDArray[np.int64] = self.sockets.of_row[rows].astype(np.int64)
+        return found
 
     @cached_property
     def socket_of_irp(self) -> NDArray[np.int64]:
@@ -143,7 +145,7 @@ class Facts:
         """Return which uses of IRPs create or accept a socket."""
         return _CREATES[self.irps.op]
 
-    def client_since(self, client: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def client_since(self, client: NDArray[np.uint64], rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the row of WskRegister of each client's registration, -1 where it is not in the trace."""
         of, several = self.registrations.of_client(client, rows)
         register = np.append(self.registrations.register, -1)
@@ -167,7 +169,7 @@ class Facts:
         _, known = self.arg("accept_socket", events)
         return np.sort(np.concatenate([irps.enter[unseen | blind], events[~known]]))
 
-    def hidden_birth(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def hidden_birth(self, a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
         """Return ``ALIAS`` where a socket may have been born unseen before b.
 
         By a creation entered before b, ended after a.
@@ -177,7 +179,7 @@ class Facts:
             return np.zeros(len(b), np.uint8)
         return np.where(np.searchsorted(self.hidden_births, b, side="left") > 0, ALIAS, 0).astype(np.uint8)
 
-    def births_unlogged(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def births_unlogged(self, a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
         """Return ``CAP`` where creations, their completions or accept callbacks were not known to be traced."""
         doubt = np.zeros(len(b), np.uint8)
         for group in (SOCKET, IRP, CALLBACK):
@@ -242,7 +244,7 @@ class Facts:
         unnamed = self.world.is_(names, Phase.ENTER) & ~self.ops.has(KNOWN_SOCKET)
         return np.uint8(CAP if bool(np.any(unnamed)) else 0)
 
-    def link_of_close(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def link_of_close(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
         """Return the doubt about the completion of each close (entry rows; -1 gives none)."""
         use = np.where(rows >= 0, self.irps.of_row[rows], -1) if len(self.world) else rows
         return np.where(use >= 0, np.append(self.irps.link_doubt, 0)[use], 0).astype(np.uint8)
@@ -280,37 +282,41 @@ class Facts:
         """Return which rows begin a completion routine."""
         return self.world.is_(("IrpComplete",), Phase.COMPLETE)
 
-    def irp(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    def irp(self, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
         """Return (IRP, known)."""
         return self.ops.irp[rows], self.ops.has(KNOWN_IRP)[rows]
 
-    def needs_irp(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def needs_irp(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Return which rows are calls that need an IRP whatever their arguments say."""
-        return _NEEDS_IRP[self.ops.op[rows]]
+        needs: NDArray[np.bool_] = _NEEDS_IRP[self.ops.op[rows]]
+        return needs
 
     def deadlines_ns(self, op: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return how long an IRP of each operation may stay pending, ns; 0 is without limit."""
         table = np.array([round(self.profile.deadline_s(code) * 1e9) for code in range(len(OPS))], np.int64)
         return table[op]
 
-    def soon(self, a: NDArray[np.int64], b: NDArray[np.int64], within_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def soon(
+        self, a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]], within_ns: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
         """Return where row b exists and comes within a time of row a (0: without limit)."""
         time = self.ops.time
-        there = b >= 0
-        if not len(time):
-            return there
-        return there & ((within_ns == 0) | (time[b] - time[a] <= within_ns))
+        there: NDArray[np.bool_] = b >= 0
+        if len(time):
+            there &= (within_ns == 0) | (time[b] - time[a] <= within_ns)
+        return there
 
-    def close_failed(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def close_failed(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Return which rows are entries of a close that failed, by its return or its completion."""
         use = self.submission(rows)
         bad = self.irps.failed() | self.irps.ret_is("error")
         ends = self.world.mate[rows].astype(np.int64)
         status, known = self.status(ends)
         bare = (use < 0) & (ends >= 0) & known & (status >= 0x80000000)
-        return (np.append(bad, False)[use] | bare) & self.op_is(rows, "WskCloseSocket")
+        failed: NDArray[np.bool_] = np.append(bad, False)[use] | bare
+        return failed & self.op_is(rows, "WskCloseSocket")
 
-    def certain_end(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def certain_end(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the row at which the call of each entry row certainly completed, -1 where that is not certain."""
         use = self.submission(rows)
         ends = np.where(self.irps.link_doubt == 0, self.irps.complete, -1)
@@ -325,11 +331,11 @@ class Facts:
             np.uint64
         )
 
-    def _registration(self, client: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _registration(self, client: NDArray[np.uint64], rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         of, several = self.registrations.of_client(client, rows)
         return np.where(several | (client == 0), -1, of)
 
-    def teardown_after(self, rows: NDArray[np.int64], client: NDArray[np.uint64]) -> NDArray[np.int64]:
+    def teardown_after(self, rows: NDArray[np.integer[Any]], client: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return the first row after each at which its client's WskDeregister, or DriverUnload, returned; -1."""
         none = np.int64(len(self.world))
         unloads = self.world.rows("DriverUnload", Phase.RETURN)
@@ -338,7 +344,7 @@ class Facts:
         first = np.where(gone > rows, np.minimum(first, gone), first)
         return np.where(first < none, first, -1)
 
-    def blocked_deregister(self, rows: NDArray[np.int64], client: NDArray[np.uint64]) -> NDArray[np.int64]:
+    def blocked_deregister(self, rows: NDArray[np.integer[Any]], client: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return the row of a WskDeregister of the client that has been waiting for too long at the end; -1."""
         regs = self.registrations
         asked = np.append(regs.deregister, -1)[self._registration(client, rows)]
@@ -349,24 +355,24 @@ class Facts:
 
     # -- words
 
-    def say(self, value: Any) -> str:
+    def say(self, value: int | np.integer[Any]) -> str:
         """Print an address as WinDbg does."""
         return address(int(value), self.world.pointer_size)
 
-    def since(self, a: int, b: int) -> str:
+    def since(self, a: int | np.integer[Any], b: int | np.integer[Any]) -> str:
         """Print how long it took from row a to row b."""
         return duration(int(self.ops.time[b]) - int(self.ops.time[a]))
 
-    def until_end(self, row: int) -> str:
+    def until_end(self, row: int | np.integer[Any]) -> str:
         """Print how long the trace goes on, complete, after a row."""
         return duration(max(self.world.coverage.end_ns - int(self.ops.time[row]), 0))
 
-    def irp_words(self, index: int) -> str:
+    def irp_words(self, index: int | np.integer[Any]) -> str:
         """Print a use of an IRP: the call and its IRP."""
         return f"{OPS[int(self.irps.op[index])].name} with IRP {self.say(self.irps.irp[index])}"
 
     @staticmethod
-    def status_words(status: Any) -> str:
+    def status_words(status: int | np.integer[Any]) -> str:
         """Print a status with its name."""
         return status_name(int(status))
 

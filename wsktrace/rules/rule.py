@@ -43,16 +43,16 @@ class Instances:
     doubtful break is worth listing. ``outside``: instances outside the guard that are not in the arrays.
     """
 
-    row: NDArray[np.int64]
+    row: NDArray[np.integer[Any]]
     applies: NDArray[np.bool_]
     broken: Answer
     table: str
-    subject: NDArray[np.int64]
-    irp: NDArray[np.int64]
-    socket: NDArray[np.int64]
+    subject: NDArray[np.integer[Any]]
+    irp: NDArray[np.integer[Any]]
+    socket: NDArray[np.integer[Any]]
     tell: Callable[[int], str]
-    evidence: tuple[NDArray[np.int64], ...] = ()
-    severity: NDArray[np.int64] | None = None
+    evidence: tuple[NDArray[np.integer[Any]], ...] = ()
+    severity: NDArray[np.integer[Any]] | None = None
     suspect: NDArray[np.bool_] | None = None
     outside: int = 0
     #: address to name where the subject is an operation

@@ -96,7 +96,7 @@ def forbidden_follow(
     *,
     after: NDArray[np.bool_],
     until: NDArray[np.bool_],
-    at: NDArray[np.int64],
+    at: NDArray[np.integer[Any]],
     maybe: NDArray[np.bool_] | None = None,
     since_ever: bool = True,
 ) -> Answer:
@@ -127,8 +127,8 @@ def forbidden_follow(
 def precedence(
     world: World,
     found: NDArray[np.bool_],
-    rows: NDArray[np.int64],
-    since: NDArray[np.int64],
+    rows: NDArray[np.integer[Any]],
+    since: NDArray[np.integer[Any]],
     *doubts: NDArray[np.uint8],
 ) -> Answer:
     """P: each row needs an earlier event.
@@ -141,11 +141,11 @@ def precedence(
 
 def liveness(
     world: World,
-    start: NDArray[np.int64],
-    then: NDArray[np.int64],
+    start: NDArray[np.integer[Any]],
+    then: NDArray[np.integer[Any]],
     *,
     within_ns: NDArray[np.int64],
-    teardown: NDArray[np.int64],
+    teardown: NDArray[np.integer[Any]],
     doubt: NDArray[np.uint8],
     link: NDArray[np.uint8] | None = None,
 ) -> Answer:
@@ -187,7 +187,11 @@ def balance(level: NDArray[np.int64], *, at_most: int, doubts: tuple[NDArray[np.
 
 
 def overlap(
-    world: World, start: NDArray[np.int64], end: NDArray[np.int64], point: NDArray[np.int64], *doubts: NDArray[np.uint8]
+    world: World,
+    start: NDArray[np.integer[Any]],
+    end: NDArray[np.integer[Any]],
+    point: NDArray[np.integer[Any]],
+    *doubts: NDArray[np.uint8],
 ) -> Answer:
     """I: does the row ``point`` lie inside (start, end) of its instance?
 

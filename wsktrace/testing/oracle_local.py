@@ -68,7 +68,7 @@ def _combination_fits(event: Event) -> bool:
 def rules(event: Event) -> list[str]:
     """Return the rules that this event breaks by itself, without their prefix."""
     fields, name = event.fields, event.name
-    out = []
+    out: list[str] = []
     if event.opcode == STOP:
         return out
     if fields.get("Irql", 0) > 2 and name not in _AT_ANY_LEVEL:

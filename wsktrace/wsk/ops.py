@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DENSE",
-    "Gathering",
     "KNOWN_IRP",
     "KNOWN_IRQL",
     "KNOWN_SOCKET",
     "KNOWN_STATUS",
+    "Gathering",
     "Operations",
     "Sparse",
     "argument_dtype",
@@ -126,7 +126,8 @@ class Operations:
 
     def has(self, bit: int) -> NDArray[np.bool_]:
         """Return per row whether the dense fact of that ``KNOWN_`` bit is known."""
-        return (self.known & bit) != 0
+        known: NDArray[np.bool_] = (self.known & bit) != 0
+        return known
 
     def reorder(self, order: NDArray[Any]) -> None:
         """Put the rows in the given order (a permutation), column by column so that little is held twice."""
@@ -176,7 +177,9 @@ class Gathering:
         """Return all of them; the gathering is empty afterwards."""
         for held in self._dense.values():
             held.resize(self._n, refcheck=False)
-        ops = Operations(**self._dense)
+        ops = Operations.empty()
+        for name, held in self._dense.items():
+            setattr(ops, name, held)
         for name, (count, rows, values) in self._sparse.items():
             rows.resize(count, refcheck=False)
             values.resize(count, refcheck=False)
