@@ -1,0 +1,1 @@
+"""What wsktrace costs, measured: ``python -m benchmarks`` (see README.md)."""
