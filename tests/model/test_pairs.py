@@ -232,3 +232,15 @@ def test_pairs_reach_the_tables() -> None:
     end = operations[bind["return_operation"]]
     assert (end["op"], end["phase"], end["status_name"]) == ("WskBind", "return", "STATUS_PENDING")
     assert bind["completion"] == "inline"
+
+
+def test_capture_returns_the_client_that_its_entry_did_not_have() -> None:
+    rows = [row("WskCaptureProviderNPI", "enter", registration=1)]
+    rows += [row("WskCaptureProviderNPI", "return", registration=1, client=9)]
+    assert mates(rows) == [1, 0]
+
+
+def test_no_two_calls_pair_by_chance() -> None:
+    rows = [row("WskSend", "enter", irp=0xFFFFB10A00000010, tid=5)]
+    rows += [row("WskSend", "return", irp=0xFFFFB00A00000010, tid=8)]
+    assert mates(rows) == [-1, -1]

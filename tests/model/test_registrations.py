@@ -136,3 +136,8 @@ def test_client_that_two_registrations_gave() -> None:
     regs = lives.lives[0].registrations
     _, several = regs.of_client(np.array([names["C"]], np.uint64), np.array([99]))
     assert several.tolist() == [True]
+
+
+def test_unknown_clients_are_no_registration_s() -> None:
+    found = tables("trace missing=Client\ndriver\nopen S Flags=datagram\nclose S\nunload")
+    assert found.registrations[0]["sockets"] == 0

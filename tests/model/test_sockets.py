@@ -287,3 +287,5 @@ def test_callback_that_several_sockets_could_have_has_no_socket() -> None:
     assert found.one("sockets", socket="T")["parent_id"] == 1
     found = tables("driver\nopen L Flags=listen\nWskAcceptEvent NULL T -> SUCCESS")
     assert found.one("sockets", socket="T")["parent_id"] is None
+    found = tables(f"{shared}close L2\nWskAcceptEvent x T -> SUCCESS AcceptSocketContext=c")
+    assert found.one("sockets", socket="T")["parent_id"] == 0

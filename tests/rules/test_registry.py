@@ -174,3 +174,7 @@ def test_sentence_and_prose_come_from_the_docstring() -> None:
         assert made.judge(5) == 5
     finally:
         RULES.pop("WSK-TEST-ONLY", None)
+
+
+def test_rules_stand_as_their_families_do() -> None:
+    assert list(dict.fromkeys(found.family for found in RULES.values())) == list(FAMILIES)

@@ -70,3 +70,10 @@ def test_profile_that_is_not_there(tmp_path: Path) -> None:
         load_profile("nativ")
     with pytest.raises(UsageError, match=r"no profile file .*gone\.toml"):
         load_profile(str(tmp_path / "gone.toml"))
+
+
+def test_profile_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "bytes.toml"
+    path.write_bytes(b'name = "\xff\xfe"')
+    with pytest.raises(FormatError, match="UTF-8"):
+        load_profile(str(path))

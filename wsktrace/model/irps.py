@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.model.doubt import ALIAS, CAP, ORDER
+from wsktrace.model.doubt import ALIAS, CAP
 from wsktrace.model.lanes import Lane
-from wsktrace.wsk.operations import CODES, DATA, IRP, OPS, SOCKET, Phase
+from wsktrace.wsk.operations import CODES, DATA, OPS, SOCKET, Phase
 from wsktrace.wsk.ops import KNOWN_IRP, KNOWN_STATUS
 
 if TYPE_CHECKING:
@@ -137,16 +137,23 @@ def submissions(world: World) -> Submissions:
     link |= np.where(complete >= 0, world.touch(enter, c_row), 0).astype(np.uint8)
     between = (complete >= 0) & (unsettled[p] >= 0) & (unsettled[p] < complete)
     link |= np.where(between, ALIAS, 0).astype(np.uint8)
-    link |= _order_doubt(world, lane, p, complete, np.maximum(last_complete, last_enter)[p], np_)
+    events = is_enter | is_complete
+    link |= world.loose(lane, p, events, ahead=False) | world.loose(lane, p, events, ahead=True, skip=complete)
+    link |= world.loose(lane, complete, events, ahead=True)
+    link |= _shifted(world, lane, p, complete)
     link |= np.uint8(blind)
 
     absent = np.where(claimed, claim_doubt, CAP).astype(np.uint8) | np.uint8(blind)
-    behind = np.where(np_ >= 0, next_complete[np_], -1)
-    late = (complete < 0) & (behind >= 0)
-    absent[late] |= world.unordered(lane.rows[np_[late]], lane.rows[behind[late]])
+    # a completion that stands before its call, or behind the next one, is not absent
+    late = complete < 0
+    absent[late] |= world.loose(lane, p[late], is_complete, ahead=False)
+    absent[late] |= world.loose(lane, p[late], events, ahead=True)
+    absent[late] |= world.loose(lane, np_[late], is_complete, ahead=True)
 
     s_row = lane.row_of(second)
     twice = world.touch(lane.row_of(idle), np.where(second >= 0, s_row, enter)) | link
+    twice |= world.loose(lane, second, is_enter, ahead=True)
+    twice[second >= 0] |= world.unordered(enter[second >= 0], lane.rows[complete[second >= 0]])
     explained = (second >= 0) & (up[np.maximum(complete, 0)] >= 0) & (up[np.maximum(complete, 0)] < second)
     second = np.where(explained, -1, second)
     s_row = lane.row_of(second)
@@ -211,36 +218,13 @@ def _always_invoked(world: World, rows: NDArray[np.integer[Any]]) -> NDArray[np.
     return always
 
 
-def _order_doubt(
-    world: World,
-    lane: Lane,
-    p: NDArray[np.integer[Any]],
-    complete: NDArray[np.integer[Any]],
-    before: NDArray[np.integer[Any]],
-    after: NDArray[np.integer[Any]],
+def _shifted(
+    world: World, lane: Lane, p: NDArray[np.integer[Any]], complete: NDArray[np.integer[Any]]
 ) -> NDArray[np.uint8]:
-    """Return ``ORDER`` where a neighbour of the same address may stand on the other side of the call or completion."""
+    """Return ``ORDER`` where the completion may stand before its call, and be that of an earlier use which has none."""
+    has = complete >= 0
     doubt = np.zeros(len(p), np.uint8)
-    if world.has_seq:
-        return doubt
-    some = before >= 0
-    doubt[some] |= world.unordered(lane.rows[before[some]], lane.rows[p[some]])
-    # a completion and the next call of the address
-    some = (complete >= 0) & (after >= 0)
-    doubt[some] |= world.unordered(lane.rows[complete[some]], lane.rows[after[some]])
-    # neighbours of neighbours: all may be shifted by one
-    shaky = (doubt & ORDER) != 0
-    position = np.full(len(lane), -1, np.int64)
-    position[p] = np.arange(len(p))
-    previous = lane.last(position >= 0)[p]
-    carried = (previous >= 0) & (before >= 0)
-    carried[carried] = shaky[position[previous[carried]]] & (
-        world.unordered(lane.rows[before[carried]], lane.rows[p[carried]]) != 0
-    )
-    doubt[carried] |= ORDER
-    return doubt
-
-
-def irp_completion_logged(world: World, a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
-    """Return ``CAP`` where completions are not known to have been traced from a to b."""
-    return world.coverage.unlogged(IRP, a, b)
+    doubt[has] = world.unordered(lane.rows[p[has]], lane.rows[complete[has]])
+    opened = np.zeros(len(lane), np.bool_)
+    opened[p[~has]] = True
+    return np.where(lane.last(opened)[p] >= 0, doubt, 0).astype(np.uint8)

@@ -105,9 +105,12 @@ def _split_loads(
     entries = np.flatnonzero((ops.op[rows] == CODES["DriverEntry"]) & (ops.phase[rows] == Phase.ENTER))
     if not len(entries):
         return [places]
-    other = np.where(ops.op[rows] != CODES["ProviderState"], np.arange(len(rows)), -1)
-    earlier = np.concatenate([[-1], np.maximum.accumulate(other)[:-1]])[entries]
-    entries, earlier = entries[earlier >= 0], earlier[earlier >= 0]
+    others = np.flatnonzero(ops.op[rows] != CODES["ProviderState"])
+    # without Seq, what stands before the entry by no more than the skew may come after it: no load follows so soon
+    numbered = ops.has(KNOWN_SEQ)[rows[entries]]
+    since = np.searchsorted(ops.time[rows], ops.time[rows[entries]] - _SKEW_NS)
+    place = np.searchsorted(others, np.where(numbered, entries, since)) - 1
+    entries, earlier = entries[place >= 0], others[np.maximum(place, 0)][place >= 0]
     here, there = rows[entries], rows[earlier]
     skewed = ops.has(KNOWN_SEQ)[here] & ops.has(KNOWN_SEQ)[there] & (ops.seq[there] > ops.seq[here])
     skewed &= ops.time[here] - ops.time[there] < _SKEW_NS

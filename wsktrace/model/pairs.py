@@ -22,7 +22,6 @@ __all__ = ["pair", "threads"]
 
 _OPENS = (Phase.ENTER, Phase.CALLBACK, Phase.COMPLETE)
 _CLOSES = (Phase.RETURN, Phase.CALLBACK_RETURN, Phase.COMPLETE_RETURN)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 #: Nesting deeper than this is left to the second pass by key.
 _DEPTH = 12
 
@@ -53,12 +52,12 @@ def pair(ops: Operations, thread: NDArray[np.int32]) -> NDArray[np.int32]:
     return mate
 
 
-def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
-    """Return a hash of (thread, operation, address in the event) per row."""
+def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return one number per (thread, operation, address in the event) for each row."""
     address: NDArray[np.uint64] = ops.irp[rows].copy()
     bare = np.flatnonzero(address == 0)
     address[bare] = ops.socket[rows[bare]]
-    for name in ("client", "registration", "socket_context", "driver_object"):
+    for name in ("registration", "client", "socket_context", "driver_object"):
         if name not in ops.sparse:
             continue
         bare = np.flatnonzero(address == 0)
@@ -66,19 +65,18 @@ def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.integer[A
     # a callback's return may name other addresses than its entry: both carry the context
     callback = np.flatnonzero(np.isin(ops.phase[rows], (Phase.CALLBACK, Phase.CALLBACK_RETURN)))
     address[callback] = ops.arg("socket_context", rows[callback])[0]
-    address ^= thread[rows].astype(np.uint64) << np.uint64(40)
-    address ^= ops.op[rows].astype(np.uint64) << np.uint64(56)
-    address *= _MIX
-    return address
+    # one number per (thread, operation) and one per address: no two keys are the same by chance
+    caller = codes_of((thread[rows].astype(np.int64) << 8) | ops.op[rows])[0]
+    return (caller.astype(np.int64) << 32) | codes_of(address)[0]
 
 
 def _peel(
     rows: NDArray[np.integer[Any]],
-    key: NDArray[np.uint64],
+    key: NDArray[np.int64],
     opens: NDArray[np.bool_],
     mate: NDArray[np.int32],
     depth: int | None = _DEPTH,
-) -> tuple[NDArray[np.integer[Any]], NDArray[np.uint64]]:
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
     """Pair adjacent entry and return of one key, take them out, and again, until nothing is left to pair."""
     while len(rows) > 1 and (depth is None or depth > 0):
         begins = opens[rows]

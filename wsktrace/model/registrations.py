@@ -66,13 +66,13 @@ class Registrations:
         by = np.argsort(mine * n + self.capture_rows, kind="stable")
         key = (mine * n + self.capture_rows)[by]
         place = np.searchsorted(key, theirs * n + rows, side="left") - 1
-        found = (place >= 0) & (mine[by][np.maximum(place, 0)] == theirs)
+        found = (place >= 0) & (mine[by][np.maximum(place, 0)] == theirs) & (client != 0)
         of = np.where(found, self.capture_of[by][np.maximum(place, 0)], -1)
         top = int(codes.max()) + 1
         low, high = np.full(top, 1 << 60, np.int64), np.full(top, -1, np.int64)
         np.minimum.at(low, mine, self.capture_of)
         np.maximum.at(high, mine, self.capture_of)
-        return of, (high[theirs] >= 0) & (low[theirs] != high[theirs])
+        return of, (client != 0) & (high[theirs] >= 0) & (low[theirs] != high[theirs])
 
     def held(self, of: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the captures minus the releases of registration ``of`` before each row."""

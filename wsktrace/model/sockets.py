@@ -188,6 +188,7 @@ class _Builder:
         adopted = ~real
         since = world.closed(birth[adopted])
         doubt[adopted] |= np.where(since == 0, ALIAS, since).astype(np.uint8)
+        doubt |= self._order_doubt()
         close = self._first(CLOSE, count)
         closed = self._first(CLOSED, count)
         of_row = np.full(n, -1, np.int32)
@@ -214,6 +215,17 @@ class _Builder:
             of_row=of_row,
             lane=SocketLane(lane, self.kind, self.doubt, self.generation),
         )
+
+    def _order_doubt(self) -> NDArray[np.uint8]:
+        """Return ``ORDER`` for lives whose beginning, or the next one's, may stand on the other side of an event."""
+        lane, starts = self.lane, self.starts
+        everything = np.ones(len(lane), np.bool_)
+        ends = np.isin(self.kind, (BIRTH, CLOSE, CLOSED, REJECT))
+        doubt = self.world.loose(lane, starts, everything, ahead=False)
+        doubt |= self.world.loose(lane, starts, ends, ahead=True)
+        follows = lane.group[starts[1:]] == lane.group[starts[:-1]]
+        doubt[:-1] |= np.where(follows, doubt[1:], 0).astype(np.uint8)
+        return doubt
 
     def _first(self, kind: int, count: int) -> NDArray[np.int64]:
         """Return per generation the row of its first element of that kind, -1 where there is none."""

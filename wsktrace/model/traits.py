@@ -43,7 +43,8 @@ class Callbacks:
     """The event callbacks: entry rows, kind (index of ``KINDS``), context, and the one live socket that it names.
 
     ``socket`` is -1 where no single live socket has the context; ``live`` counts those that do, ``dead`` those that
-    had it and were closed before; ``latest_dead`` is the latest of these.
+    had it and were closed before; ``latest_dead`` is the latest of these, ``upcoming`` the row from which on another
+    socket has it, -1 where none follows.
     """
 
     rows: NDArray[np.int64]
@@ -54,6 +55,7 @@ class Callbacks:
     live: NDArray[np.int64]
     dead: NDArray[np.int64]
     latest_dead: NDArray[np.int64]
+    upcoming: NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -179,16 +181,30 @@ def _callbacks(world: World, socks: Sockets, context: NDArray[Any], known: NDArr
     from_row = np.where(by_event, socks.birth[owners], from_row)
     begin_key, end_key = mine * n + from_row, mine * n + to_row
     begin_order = np.argsort(begin_key, kind="stable")
-    begins, ends = begin_key[begin_order], np.sort(end_key)
+    end_order = np.argsort(end_key, kind="stable")
+    begins, ends = begin_key[begin_order], end_key[end_order]
     key = theirs * n + rows
     low = theirs * n
-    started = np.searchsorted(begins, key, side="right") - np.searchsorted(begins, low, side="left")
-    dead = np.searchsorted(ends, key, side="left") - np.searchsorted(ends, low, side="left")
+    first, begun = np.searchsorted(begins, low, side="left"), np.searchsorted(begins, key, side="right")
+    head, ended = np.searchsorted(ends, low, side="left"), np.searchsorted(ends, key, side="left")
+    started, dead = begun - first, ended - head
     live = started - dead
-    latest = np.searchsorted(begins, key, side="right") - 1
+    # where one is left, it is what remains of the sum of those that began without those that ended
+    up, down = (np.concatenate([[0], np.cumsum(order)]) for order in (begin_order, end_order))
+    left = np.where(live == 1, up[begun] - up[first] - (down[ended] - down[head]), -1)
+    latest = begun - 1
+    following = np.minimum(latest + 1, max(len(begins) - 1, 0))
+    upcoming = np.where(
+        (latest + 1 < len(begins)) & (np.append(begins, -1)[following] // n == theirs),
+        np.append(begins, -1)[following] % n,
+        -1,
+    )
     candidate = np.where(started > 0, owners[begin_order[np.maximum(latest, 0)]] if len(owners) else -1, -1)
     over = np.where(candidate >= 0, (np.append(to_row, 0)[_index(owners, candidate)] < rows), True)
-    socket = np.where((live == 1) & ~over & asked_known & (asked != 0), candidate, -1)
+    one = (left >= 0) & (left < len(owners)) & asked_known & (asked != 0)
+    place = np.where(one, left, len(owners))
+    one &= (np.append(from_row, len(ops))[place] <= rows) & (np.append(to_row, -1)[place] >= rows)
+    socket = np.where(one, np.append(owners, -1)[place], -1)
     return Callbacks(
         rows=rows,
         kind=code_kind[ops.op[rows]],
@@ -198,6 +214,7 @@ def _callbacks(world: World, socks: Sockets, context: NDArray[Any], known: NDArr
         live=live,
         dead=dead,
         latest_dead=np.where((dead > 0) & over, candidate, -1).astype(np.int64),
+        upcoming=upcoming.astype(np.int64),
     )
 
 

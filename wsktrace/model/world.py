@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsktrace.model.filefacts import FileFacts
+    from wsktrace.model.lanes import Lane
     from wsktrace.model.order import Load
     from wsktrace.wsk.ops import Operations
 
 __all__ = ["World", "make_world"]
 
 _NO_PER_PROCESSOR = 0x10000000
+#: Elements of one entity within the tolerance that are looked at one by one; where there are more, order is uncertain.
+_REACH = 64
 
 
 @dataclass(slots=True)
@@ -67,6 +70,41 @@ class World:
             certain |= ops.cpu[a] == ops.cpu[b]
         certain |= np.abs(ops.time[b] - ops.time[a]) > self.tolerance_ns
         return np.where(certain, 0, ORDER).astype(np.uint8)
+
+    def loose(
+        self,
+        lane: Lane,
+        at: NDArray[Any],
+        mask: NDArray[np.bool_],
+        *,
+        ahead: bool,
+        skip: NDArray[Any] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Return ``ORDER`` where an element of ``mask`` stands ahead of (or behind) a position, and may not.
+
+        The clocks of two processors may differ by the tolerance, so every element within it counts, not the next one
+        only. ``at`` -1 is no position; ``skip`` is an element of each that does not count.
+        """
+        doubt = np.zeros(len(at), np.uint8)
+        if self.has_seq or not len(lane):
+            return doubt
+        time = self.ops.time[lane.rows]
+        left = np.flatnonzero(at >= 0)
+        for step in range(1, _REACH + 1):
+            here = at[left]
+            there = here + step if ahead else here - step
+            inside = (there >= 0) & (there < len(lane))
+            left, here, there = left[inside], here[inside], there[inside]
+            near = (lane.head[there] == lane.head[here]) & (np.abs(time[there] - time[here]) <= self.tolerance_ns)
+            left, here, there = left[near], here[near], there[near]
+            if not len(left):
+                return doubt
+            counts = mask[there] if skip is None else mask[there] & (there != skip[left])
+            hit = counts & (self.unordered(lane.rows[here], lane.rows[there]) != 0)
+            doubt[left[hit]] = ORDER
+            left = left[~hit]
+        doubt[left] = ORDER
+        return doubt
 
     def touch(self, a: NDArray[Any], b: NDArray[Any], *, tail: bool = True) -> NDArray[np.uint8]:
         """Return the doubt about what lies between rows a and b; a = -1 stands for the load's beginning."""

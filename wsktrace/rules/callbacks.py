@@ -48,6 +48,9 @@ def event_not_enabled(f: Facts) -> Instances:
         doubt |= doubt_if(~t.client_known[k], CAP)
     else:
         enabled, create, doubt = rows + 1, rows, np.zeros(len(rows), np.uint8)
+    shortly = (enabled > rows) & (enabled < len(f.world))
+    doubt = doubt.copy()
+    doubt[shortly] |= f.world.unordered(rows[shortly], enabled[shortly])
     broken = precedence(f.world, enabled < rows, rows, create, doubt)
     world_open = f.closed_from(rows) != 0
     unnamed = ~one & (calls.live == 0) & (calls.dead == 0) & world_open
@@ -164,6 +167,8 @@ def event_after_close(f: Facts) -> Instances:
     known = (calls.latest_dead >= 0) & (closed >= 0)
     late = known & after
     excuse[late] |= f.world.unordered(closed[late], rows[late])
+    next_one = calls.upcoming >= 0
+    excuse[next_one] |= f.world.unordered(rows[next_one], calls.upcoming[next_one])
     excuse |= doubt_if((after & ~known) | np.isin(calls.context, f.contexts_in_creation), ALIAS)
     excuse |= s.doubt[k] if len(s) else np.zeros(len(rows), np.uint8)
     excuse |= f.unlogged(CALLBACK, np.maximum(closed, 0), rows) | f.blind_contexts

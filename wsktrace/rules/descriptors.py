@@ -8,7 +8,18 @@ import numpy as np
 
 from wsktrace.rules.facts import IRP, SOCKET, Facts, sd
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import CAP, LOST, Answer, balance, doubt_if, forbidden_follow, liveness, overlap, precedence
+from wsktrace.rules.shapes import (
+    CAP,
+    LOST,
+    ORDER,
+    Answer,
+    balance,
+    doubt_if,
+    forbidden_follow,
+    liveness,
+    overlap,
+    precedence,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +35,21 @@ def _doubts(f: Facts, at: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
     d = f.descriptors
     rows = d.lane.rows[at]
     doubt = f.closed_from(rows) | d.blind(rows) | f.unlogged(SOCKET, np.zeros(len(at), np.int64), rows)
+    taken = (d.kind == sd.CACHED) | (d.kind == sd.FETCHED)
+    doubt |= f.world.loose(d.lane, at, taken | d.counts, ahead=True)
+    doubt |= f.world.loose(d.lane, at, taken | d.counts, ahead=False)
+    doubt |= doubt_if(d.lane.last(_early(f))[at] >= 0, ORDER)
     return doubt | doubt_if(d.lane.last(d.unsure)[at] >= 0, LOST)
+
+
+def _early(f: Facts) -> NDArray[np.bool_]:
+    """Return the releases that were seen with no reference left, and may have followed the cache that stands behind."""
+    d = f.descriptors
+    early = np.flatnonzero(d.counts & (d.level <= 0))
+    taken = (d.kind == sd.CACHED) | (d.kind == sd.FETCHED)
+    found = np.zeros(len(d.lane), np.bool_)
+    found[early[f.world.loose(d.lane, early, taken, ahead=True) != 0]] = True
+    return found
 
 
 def _sharp(f: Facts, at: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
@@ -268,6 +293,16 @@ def sd_leak(f: Facts) -> Instances:
         | f.unlogged(SOCKET, np.zeros(len(groups), np.int64), end)
         | doubt_if(unsure[groups], LOST)
     )
+    # counted on the wrong side of the last release of the NPI, or of a cache
+    moved = _early(f)
+    if last >= 0:
+        counted = np.flatnonzero(taken | d.counts)
+        rows = d.lane.rows[counted]
+        ends = np.full(len(counted), last)
+        moved[counted[f.world.unordered(np.minimum(rows, ends), np.maximum(rows, ends)) != 0]] = True
+    shaky = np.zeros(len(d.lane.keys), bool)
+    shaky[d.lane.group[moved]] = True
+    doubt |= doubt_if(shaky[groups], ORDER)
     released = np.where(left <= 0, start, -1)
     broken = liveness(
         f.world, start, released, within_ns=np.zeros(len(groups), np.int64), teardown=where, doubt=doubt, link=doubt

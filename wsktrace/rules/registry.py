@@ -21,3 +21,8 @@ FAMILIES: dict[str, str] = {
         (sockets, "Life of sockets"),
     )
 }
+
+# imports are sorted by name; the rules stand as their families do
+_declared = sorted(RULES.items(), key=lambda entry: list(FAMILIES).index(entry[1].family))
+RULES.clear()
+RULES.update(_declared)

@@ -118,9 +118,13 @@ def forbidden_follow(
         doubt |= doubt_if(lane.last(maybe)[at] > last, ALIAS)
     some = last >= 0
     doubt[some] |= world.unordered(begin[some], rows[some])
-    ahead = lane.next(after | until)[at]
-    some = ahead >= 0
-    doubt[some] |= world.unordered(rows[some], lane.rows[ahead[some]])
+    # what stands on the other side of the decisive element, or of the judged one, within the tolerance
+    against = np.where(on > off, 1, 2)
+    for mask, kind in ((until, 1), (after, 2)):
+        doubt |= world.loose(lane, np.where(some & (against == kind), last, -1), mask, ahead=False)
+    doubt |= world.loose(lane, at, after | until if maybe is None else after | until | maybe, ahead=True)
+    if maybe is not None:
+        doubt |= world.loose(lane, last, maybe, ahead=False)
     return Answer(seen, doubt)
 
 
@@ -160,7 +164,7 @@ def liveness(
     limit = begun + within_ns
     limited = within_ns > 0
     came = then >= 0
-    late = came & limited & (np.where(came, time[then], 0) > limit)
+    late = came & limited & (np.where(came, time[then], 0) > limit + world.tolerance_ns)
     torn = (teardown >= 0) & (~came | (then > teardown))
     over = limited & ~came & (world.coverage.end_ns > limit + world.tolerance_ns)
     ahead = np.maximum.accumulate(time) if n else time
@@ -176,7 +180,9 @@ def liveness(
     waiting = ~came & ~failed
     seen = failed | (waiting & limited)
     total = total | doubt_if(waiting, world.coverage.end_doubt or END)
-    linked = np.zeros(len(start), np.uint8) if link is None else link
+    linked = np.zeros(len(start), np.uint8) if link is None else link.copy()
+    both = torn & came
+    linked[both] |= world.unordered(teardown[both], then[both])
     total = np.where(came & ~late & ~torn, 0, total).astype(np.uint8)
     return Answer(seen, total | np.where(came, linked, 0).astype(np.uint8))
 

@@ -26,7 +26,9 @@ def _after_close(f: Facts, judged: int) -> Instances:
     excuse = f.hidden_birth(begun, rows) | f.births_unlogged(begun, rows)
     broken = broken.doubting(np.where(broken.seen, excuse, 0).astype(np.uint8))
     # between the close and its completion no new socket can have the address
-    firm = broken.seen & (f.certain_end(begun) > rows) & (f.world.unordered(begun, rows) == 0)
+    end = f.certain_end(begun)
+    firm = broken.seen & (end > rows) & (f.world.unordered(begun, rows) == 0)
+    firm[firm] = f.world.unordered(rows[firm], end[firm]) == 0
     broken = broken.settled_where(firm)
     # an address that was never seen closed is judged only as far as something was seen
     known = closed_at >= 0

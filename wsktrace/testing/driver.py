@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TICK = 100
 
-__all__ = ["Traffic", "busy", "story"]
+__all__ = ["Traffic", "busy", "skewed", "story"]
 
 
 @dataclass(slots=True)
@@ -127,7 +127,17 @@ def _of_driver(fragment: Fragment, driver: int, shared: list[dict[str, int]], st
     return fragment
 
 
-def _skew(events: list[Event], offsets: list[int]) -> None:
+def skewed(events: Sequence[Event], offsets: Sequence[int]) -> list[Event]:
+    """Return the events as processors whose clocks are off by that many ns each would log them, in order of time.
+
+    Time never runs backwards on one processor or on one thread.
+    """
+    moved = [replace(event) for event in events]
+    _skew(moved, offsets)
+    return sorted(moved, key=lambda event: event.time)
+
+
+def _skew(events: list[Event], offsets: Sequence[int]) -> None:
     """Let the processors' clocks differ; time never runs backwards on one processor or on one thread."""
     if not any(offsets):
         return

@@ -59,7 +59,12 @@ def load_profile(name: str = "native") -> Profile:
         path = Path(name)
         if not path.is_file():
             raise UsageError(f"no profile file {name}; name one that exists, or a built-in profile: native")
-        text = path.read_text("utf-8")
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise FormatError(f"profile {name}: not UTF-8 text; a profile is a TOML file") from None
+        except OSError as error:
+            raise UsageError(f"profile {name} cannot be read: {error.strerror}") from None
     else:
         entry = resources.files("wsktrace.wsk") / "profiles" / f"{name}.toml"
         if not entry.is_file():
