@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from wsktrace.rules.registry import RULES
 from wsktrace.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from wsktrace.rules.registry import Rule
 
@@ -39,6 +40,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference" / "tables.md", tables()
     yield DOCS / "reference" / "commands.md", commands()
     yield DOCS / "rules" / "index.md", rules_index()
+    yield DOCS / "rules" / "seed.md", seed_page()
     readme = ROOT / "README.md"
     yield readme, root_readme(readme.read_text("utf-8"))
     for rule in RULES.values():
@@ -86,7 +88,7 @@ def _command(command: click.Command) -> list[str]:
     lines = [f"    {usage}{' [OPTIONS]' if options else ''}", "", help_]
     if options:
         lines += ["", "| option | meaning |", "|---|---|"]
-        lines += [f"| `{_names(option)}` | {_cell(_meaning(option))} |" for option in options]
+        lines += [f"| `{_cell(_names(option))}` | {_cell(_meaning(option))} |" for option in options]
     return lines
 
 
@@ -108,7 +110,8 @@ def rules_index() -> str:
     """Return the index of the rules."""
     intro = (
         f"{len(RULES)} rules. `wsktrace rule ID` prints a page's head offline;\n"
-        "[verdicts](../explanation/verdicts.md) explains fail, suspect and unknown.\n"
+        "[verdicts](../explanation/verdicts.md) explains fail, suspect and unknown. [The seed page](seed.md), the reference\n"
+        "of WskSocket, is gone through sentence by sentence, with the rules that name each.\n"
     )
     return f"# Rules\n\n{NOTE}\n\n{intro}\n{listing(list(RULES.values()), markdown=True, link='{id}.md')}"
 
@@ -119,6 +122,41 @@ def rule_page(rule: Rule, held: str) -> str:
     if not mark:
         body = "\n" + held if held else "\n"
     return f"# {rule.id}\n\n{BEGIN}\n\n{head(rule)}\n{END}{body}"
+
+
+def seed_page() -> str:
+    """Return the sentences of WskSocket's reference page with the rules that name them, from ``rules/seed.toml``."""
+    held = tomllib.loads((DOCS / "rules" / "seed.toml").read_text("utf-8"))["sentence"]
+    binding = [entry for entry in held if entry["kind"] != "neither"]
+    named = [entry for entry in binding if entry.get("rules") or entry.get("also")]
+    parts = [
+        "# The seed page, sentence by sentence",
+        "",
+        NOTE.replace("the code", "seed.toml"),
+        "",
+        "The rules began with one page of Microsoft's: the reference of WskSocket, *PFN_WSK_SOCKET callback function (wsk.h)*.",
+        "Its sentences stand here in their order and in our own words. A demand is the driver's to keep, a promise that of",
+        f"Windows. Of its {len(held)} sentences {len(binding)} demand or promise something. Rules name {len(named)} of these; of the other",
+        f"{len(binding) - len(named)}, and where a rule leaves something open, the last column says why.",
+        "",
+        "In the column of rules, those after *also* rest on a sentence of another page and guard this one, too. *Later* are",
+        "rules of the contract that wsktrace does not have yet.",
+    ]
+    section = ""
+    for number, entry in enumerate(held, 1):
+        if entry["section"] != section:
+            section = entry["section"]
+            parts += ["", f"## {section}", "", "| | it says | kind | rules | remarks |", "|---|---|---|---|---|"]
+        rules = _links(entry.get("rules", ()))
+        rules += ("<br>" if rules else "") + "*also* " + _links(entry["also"]) if entry.get("also") else ""
+        later = f"*Later:* {', '.join(entry['planned'])}." if entry.get("planned") else ""
+        cells = [entry["text"], entry["kind"], rules or "none", f"{entry.get('reason', '')} {later}"]
+        parts.append(" | ".join([f"| {number}", *map(_cell, cells)]) + " |")
+    return "\n".join(parts) + "\n"
+
+
+def _links(rules: Iterable[str]) -> str:
+    return ", ".join(f"[{name}]({name}.md)" for name in rules)
 
 
 def _cell(text: str) -> str:
