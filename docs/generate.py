@@ -110,8 +110,8 @@ def rules_index() -> str:
     """Return the index of the rules."""
     intro = (
         f"{len(RULES)} rules. `wsktrace rule ID` prints a page's head offline;\n"
-        "[verdicts](../explanation/verdicts.md) explains fail, suspect and unknown. [The seed page](seed.md), the reference\n"
-        "of WskSocket, is gone through sentence by sentence, with the rules that name each.\n"
+        "[verdicts](../explanation/verdicts.md) explains fail, suspect and unknown.\n"
+        "[The seed page](seed.md) goes through the reference of WskSocket, with the rules that name each sentence.\n"
     )
     return f"# Rules\n\n{NOTE}\n\n{intro}\n{listing(list(RULES.values()), markdown=True, link='{id}.md')}"
 
@@ -134,13 +134,13 @@ def seed_page() -> str:
         "",
         NOTE.replace("the code", "seed.toml"),
         "",
-        "The rules began with one page of Microsoft's: the reference of WskSocket, *PFN_WSK_SOCKET callback function (wsk.h)*.",
-        "Its sentences stand here in their order and in our own words. A demand is the driver's to keep, a promise that of",
-        f"Windows. Of its {len(held)} sentences {len(binding)} demand or promise something. Rules name {len(named)} of these; of the other",
-        f"{len(binding) - len(named)}, and where a rule leaves something open, the last column says why.",
+        "The rules began with one page of Microsoft's, the reference of WskSocket: *PFN_WSK_SOCKET callback function",
+        "(wsk.h)*. Its sentences stand here in their order and in our own words. A demand is the driver's to keep, a",
+        f"promise is Windows'. Of the {len(held)} sentences {len(binding)} demand or promise something. Rules name",
+        f"{len(named)} of these; the last column says why none names the other {len(binding) - len(named)}, and what a rule leaves open.",
         "",
-        "In the column of rules, those after *also* rest on a sentence of another page and guard this one, too. *Later* are",
-        "rules of the contract that wsktrace does not have yet.",
+        "Rules after *also* rest on a sentence of another page and guard this one, too. *Later* are rules of the contract",
+        "that wsktrace does not have yet.",
     ]
     section = ""
     for number, entry in enumerate(held, 1):
