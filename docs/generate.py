@@ -136,11 +136,12 @@ def seed_page() -> str:
         "",
         "The rules began with one page of Microsoft's, the reference of WskSocket: *PFN_WSK_SOCKET callback function",
         "(wsk.h)*. Its sentences stand here in their order and in our own words. A demand is the driver's to keep, a",
-        f"promise is Windows'. Of the {len(held)} sentences {len(binding)} demand or promise something. Rules name",
-        f"{len(named)} of these; the last column says why none names the other {len(binding) - len(named)}, and what a rule leaves open.",
+        f"promise is Windows'. Of the {len(held)} sentences {len(binding)} demand or promise something, and rules name",
+        f"{len(named)} of these. The last column says why none names the other {len(binding) - len(named)}, and what a",
+        "rule leaves open.",
         "",
-        "Rules after *also* rest on a sentence of another page and guard this one, too. *Later* are rules of the contract",
-        "that wsktrace does not have yet.",
+        "Rules after *also* rest on a sentence of another page and guard this one, too. *Later* are rules of the",
+        "contract that wsktrace does not have yet.",
     ]
     section = ""
     for number, entry in enumerate(held, 1):
