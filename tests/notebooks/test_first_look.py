@@ -35,6 +35,8 @@ def test_the_last_cells_assert_what_the_sample_holds() -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient")
+    # the kernel chooses the backend that shows plots in the page
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     found = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(ROOT), found))))
     notebook = nbformat.read(path, 4)
