@@ -55,7 +55,7 @@ class EventFormat:
         layout: the fields of the payload.
         source: what said so, in words with the file's name: ``TMF drv.tmf``, ``PDB drv.pdb``, ``manifest http.man``,
             ``manifest in the trace``, ``etl-parser's catalogue``.
-        message: text with the placeholders of its kind: ``%1`` of manifests, ``%10!s!`` of WPP; empty where there is none.
+        message: text with the placeholders of its kind: ``%1`` of manifests, ``%10!s!`` of WPP; empty without one.
         maps: by field name (dotted for members of structs) the names of its values.
         level: as a word or number of the description; empty where it does not say.
         keywords: likewise; WPP's FLAGS.
