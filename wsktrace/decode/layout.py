@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.plan import Step
     from wsktrace.etl.types import Chunk
 
-__all__ = ["ColumnData", "Decoded", "Field", "Layout", "Rule", "decode", "rest_field"]
+__all__ = ["ColumnData", "Decoded", "Field", "Layout", "Rule", "decode", "narrow_rows", "rest_field"]
 
 _U16: Final = np.dtype("<u2")
 _U8: Final = np.dtype("u1")
@@ -36,6 +36,8 @@ _U8: Final = np.dtype("u1")
 _ROWS: Final = 8192
 #: Payload bytes of one portion of a layout with arrays: bounds the element positions in memory.
 _PORTION: Final = 1 << 20
+#: option flags of a message
+_POINTER32, _POINTER64 = 0x40, 0x80
 _THIRTY_TWO: Final = np.array(
     [Kind.SYSTEM32, Kind.COMPACT32, Kind.FULL32, Kind.INSTANCE32, Kind.PERFINFO32, Kind.EVENT32]
 )
@@ -44,7 +46,14 @@ Scope = dict[str, "NDArray[np.int64]"]
 Out = dict[str, ColumnData]
 
 
-def decode(layout: Layout, chunk: Chunk, rows: NDArray[np.int64], *, wanted: Collection[str] | None = None) -> Decoded:
+def decode(
+    layout: Layout,
+    chunk: Chunk,
+    rows: NDArray[np.int64],
+    *,
+    wanted: Collection[str] | None = None,
+    pointer: int = 8,
+) -> Decoded:
     """Decode the payloads of records that all have one layout.
 
     Args:
@@ -52,12 +61,13 @@ def decode(layout: Layout, chunk: Chunk, rows: NDArray[np.int64], *, wanted: Col
         chunk: the chunk that holds them.
         rows: int64, which records of the chunk; any order.
         wanted: names of the columns to give; what lies behind the last of them is not even looked at. None: all.
+        pointer: bytes of a pointer in messages (WPP) that do not say it themselves; from the log header.
     """
     records = chunk.records
-    narrow = np.isin(records.kind[rows], _THIRTY_TWO) if layout.has_pointers else np.zeros(len(rows), np.bool_)
+    narrow = narrow_rows(chunk, rows, pointer) if layout.has_pointers else np.zeros(len(rows), np.bool_)
     if narrow.any() and not narrow.all():
         first, second = np.flatnonzero(narrow), np.flatnonzero(~narrow)
-        parts = [decode(layout, chunk, rows[i], wanted=wanted) for i in (first, second)]
+        parts = [decode(layout, chunk, rows[i], wanted=wanted, pointer=pointer) for i in (first, second)]
         return _join(parts, np.argsort(np.concatenate([first, second]), kind="stable"))
     plan = plan_for(layout, 4 if narrow.any() else 8)
     starts, ends = records.payload[rows], records.end[rows]
@@ -66,6 +76,18 @@ def decode(layout: Layout, chunk: Chunk, rows: NDArray[np.int64], *, wanted: Col
     cuts = _portions(ends - starts)
     pieces = [_decode(plan, chunk.data, rows[c], starts[c], ends[c], wanted) for c in cuts]
     return _join(pieces, None)
+
+
+def narrow_rows(chunk: Chunk, rows: NDArray[np.int64], pointer: int = 8) -> NDArray[np.bool_]:
+    """Return which records' pointers have four bytes; ``pointer`` as for `decode`."""
+    kind = chunk.records.kind[rows]
+    narrow = np.isin(kind, _THIRTY_TWO)
+    messages = kind == Kind.MESSAGE
+    if messages.any():
+        flags = chunk.records.flags[rows]
+        silent = (flags & (_POINTER32 | _POINTER64)) == 0
+        narrow |= messages & (((flags & _POINTER32) != 0) | (silent & (pointer == 4)))
+    return narrow
 
 
 def _portions(sizes: NDArray[np.int64]) -> list[slice]:
