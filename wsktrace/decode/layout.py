@@ -15,7 +15,7 @@ import numpy as np
 
 from wsktrace.decode.columns import ColumnData, Decoded
 from wsktrace.decode.fields import Field, Layout, Rule, rest_field
-from wsktrace.decode.gather import blocks, extents, numbers, ranges, terminators
+from wsktrace.decode.gather import blocks, extents, numbers, ranges, terminators, wbem_sids
 from wsktrace.decode.intypes import UNIT, InType
 from wsktrace.decode.plan import Array, Plan, Run, Span, plan_for
 from wsktrace.etl.types import Kind
@@ -69,13 +69,49 @@ def decode(
         first, second = np.flatnonzero(narrow), np.flatnonzero(~narrow)
         parts = [decode(layout, chunk, rows[i], wanted=wanted, pointer=pointer) for i in (first, second)]
         return _join(parts, np.argsort(np.concatenate([first, second]), kind="stable"))
-    plan = plan_for(layout, 4 if narrow.any() else 8)
+    pointer = 4 if narrow.any() else 8
+    plan = plan_for(layout, pointer)
     starts, ends = records.payload[rows], records.end[rows]
+    if layout.padded:
+        return _by_width(plan, plan_for(layout, pointer, padded=True), chunk.data, rows, starts, ends, wanted)
+    if layout.exact:
+        return _in_portions(plan, chunk.data, rows, starts, ends, None).to_the_byte(wanted)
+    return _in_portions(plan, chunk.data, rows, starts, ends, wanted)
+
+
+def _in_portions(
+    plan: Plan,
+    data: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    wanted: Collection[str] | None,
+) -> Decoded:
     if not plan.has_arrays:
-        return _decode(plan, chunk.data, rows, starts, ends, wanted)
+        return _decode(plan, data, rows, starts, ends, wanted)
     cuts = _portions(ends - starts)
-    pieces = [_decode(plan, chunk.data, rows[c], starts[c], ends[c], wanted) for c in cuts]
+    pieces = [_decode(plan, data, rows[c], starts[c], ends[c], wanted) for c in cuts]
     return _join(pieces, None)
+
+
+def _by_width(
+    packed: Plan,
+    padded: Plan,
+    data: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    wanted: Collection[str] | None,
+) -> Decoded:
+    """Decode structs that are packed or not, as the size of each payload says."""
+    wide = ends - starts == sum(s.width or 0 for s in padded.steps if not isinstance(s, Span))
+    if not wide.any():
+        return _decode(packed, data, rows, starts, ends, wanted)
+    first, second = np.flatnonzero(wide), np.flatnonzero(~wide)
+    parts = [
+        _decode(plan, data, rows[i], starts[i], ends[i], wanted) for plan, i in ((padded, first), (packed, second))
+    ]
+    return _join(parts, np.argsort(np.concatenate([first, second]), kind="stable"))
 
 
 def narrow_rows(chunk: Chunk, rows: NDArray[np.int64], pointer: int = 8) -> NDArray[np.bool_]:
@@ -218,9 +254,13 @@ class _Cursor:
         """One field whose extent is in the payload."""
         start, length, after, fits = self.extent(step)
         valid = self.ok & fits
+        if step.field.optional:
+            absent = self.ok & (self.at == self.end)
+            valid &= ~absent
+            after, fits = np.where(absent, self.at, after), fits | absent
         if step.length is not Rule.REST or not step.field.note:
             self.at = np.where(valid, after, self.at)
-        self.ok = valid
+        self.ok = self.ok & fits
         if out is not None and step.name in names:
             out[step.name] = self.column(
                 step.field, valid, start=np.where(valid, start, self.at), length=np.where(valid, length, 0)
@@ -234,6 +274,8 @@ class _Cursor:
         if step.field.in_type == InType.SID:
             length = 8 + 4 * numbers(self.data, at + 1, _U8).astype(np.int64)
             return at, length, at + length, (room >= 8) & (room >= length)
+        if step.field.in_type == InType.WBEMSID:
+            return wbem_sids(self.data, at, end, 2 * step.pointer)
         if step.length is Rule.TERMINATED:
             stop, found = terminators(self.data, at, end, unit)
             return at, stop - at, stop + found * unit, found | (stop > at)
@@ -263,6 +305,8 @@ class _Cursor:
             at = np.where(fits, at + 2, at)
         elif isinstance(step.count, str):
             count = self.scope[step.count]
+        elif step.count is Rule.REST:
+            count = (self.end - at) // max(step.least, 1)
         else:
             assert isinstance(step.count, int)
             count = np.full(len(at), step.count, np.int64)
