@@ -1,4 +1,4 @@
-"""Layouts of second-hand and unpacked structs, fields that may be missing, arrays to the end, SIDs with a TOKEN_USER."""
+"""Structs packed or not, second-hand layouts, fields that may be missing, arrays to the end, SIDs of a TOKEN_USER."""
 
 from __future__ import annotations
 
