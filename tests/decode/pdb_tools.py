@@ -142,6 +142,11 @@ def udt(name: str, index: int) -> bytes:
 # -- the whole --------------------------------------------------------------------------------------------------------
 
 
+def pdb_info(features: bytes = b"") -> bytes:
+    """Stream 1: GUID, an age that is not the image's, and features."""
+    return struct.pack("<III", 20000404, 1, 1) + GUID.bytes_le + bytes(16) + features
+
+
 def pdb(
     *modules: bytes | None,
     types: bytes = b"",
@@ -157,7 +162,6 @@ def pdb(
     sizes: Sequence[int] | None = None,
 ) -> bytes:
     """A PDB of modules, each the bytes of its symbols or None where it has none."""
-    info = struct.pack("<III", 20000404, 1, 1) + GUID.bytes_le + bytes(16) + features
     entries = b""
     own: list[bytes | None] = []
     for n, raw in enumerate(modules):
@@ -171,4 +175,6 @@ def pdb(
     global_stream = 5 + len(own) if symbols else 0xFFFF
     dbi = struct.pack("<iII6H8I2H4x", -1, 19990903, age, 0xFFFF, 0, 0xFFFF, 0, global_stream, 0,
                       len(entries), 0, 0, 0, 0, 0, 0, 0, flags, machine)  # fmt: skip
-    return msf([b"", info, types, dbi + entries, b"", *own, *([symbols] if symbols else [])], block_size, seed)
+    return msf(
+        [b"", pdb_info(features), types, dbi + entries, b"", *own, *([symbols] if symbols else [])], block_size, seed
+    )
