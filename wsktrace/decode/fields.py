@@ -28,6 +28,10 @@ class Rule(Enum):
     PREFIX = "prefix"
     #: all that is left of the payload
     REST = "rest"
+    #: counted strings and SIDs as WPP's macros log them, with their forms of NULL (``wpp_nulls``)
+    LOGGED = "logged"
+    #: the same, and an ANSI string whose prefix is 5 has no characters
+    LOGGED_EMPTY = "logged empty"
 
 
 @dataclass(frozen=True, slots=True)

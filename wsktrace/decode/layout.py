@@ -18,6 +18,7 @@ from wsktrace.decode.fields import Field, Layout, Rule, rest_field
 from wsktrace.decode.gather import blocks, extents, numbers, ranges, terminators, wbem_sids
 from wsktrace.decode.intypes import UNIT, InType
 from wsktrace.decode.plan import Array, Plan, Run, Span, plan_for
+from wsktrace.decode.wpp_nulls import logged
 from wsktrace.etl.types import Kind
 
 if TYPE_CHECKING:
@@ -271,6 +272,8 @@ class _Cursor:
         at, end = self.at, self.end
         room = end - at
         unit = UNIT.get(step.field.in_type, 1)
+        if step.length in (Rule.LOGGED, Rule.LOGGED_EMPTY):
+            return logged(self.data, at, end, step.field.in_type, empty=step.length is Rule.LOGGED_EMPTY)
         if step.field.in_type == InType.SID:
             length = 8 + 4 * numbers(self.data, at + 1, _U8).astype(np.int64)
             return at, length, at + length, (room >= 8) & (room >= length)
