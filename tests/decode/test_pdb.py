@@ -321,8 +321,12 @@ def test_lists_that_share_their_ends_cost_no_more_than_the_stream_is_long():
 # -- without messages -------------------------------------------------------------------------------------------------
 
 
+#: what a linker leaves of itself in any PDB
+NAMED = p.Symbols().add(p.record(0x1101, bytes(4) + b"* Linker *\0")).bytes()
+
+
 def test_stripped():
-    for raw in (p.pdb(None, None), p.pdb(p.Symbols().bytes()), p.pdb(), p.pdb(module(), flags=2)):
+    for raw in (p.pdb(None, None), p.pdb(p.Symbols().bytes()), p.pdb(), p.pdb(module(), flags=2), p.pdb(NAMED)):
         info = read_pdb(raw)
         assert info.stripped
         assert not info.messages

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Annotation", "DamagedRecords", "enumerations", "typedefs", "wpp_annotations"]
+__all__ = ["Annotation", "DamagedRecords", "enumerations", "holds_procedures", "typedefs", "wpp_annotations"]
 
 # symbol records
 _ANNOTATION: Final = 0x1019
@@ -106,6 +106,15 @@ def wpp_annotations(symbols: bytes) -> Iterator[Annotation]:
             while scopes and scopes[-1][0] <= at:
                 scopes.pop()
             yield Annotation(_strings(symbols, at, end), scopes[-1][1] if scopes else "")
+
+
+def holds_procedures(symbols: bytes) -> bool:
+    """Tell whether a module's symbols name a procedure; those of a stripped PDB do not.
+
+    Raises:
+        DamagedRecords: a record in front of the first procedure reaches out of the stream.
+    """
+    return any(kind in _PROCEDURES for _, kind, _ in _records(symbols, 4, "symbol"))
 
 
 def _enter(scopes: list[tuple[int, str]], symbols: bytes, at: int, name: str) -> None:

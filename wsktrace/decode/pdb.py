@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from wsktrace.decode.codeview import DamagedRecords, enumerations, typedefs, wpp_annotations
+from wsktrace.decode.codeview import DamagedRecords, enumerations, holds_procedures, typedefs, wpp_annotations
 from wsktrace.decode.msf import Msf
 from wsktrace.decode.tmf import parse_annotation
 from wsktrace.errors import FormatError
@@ -152,13 +152,14 @@ def read_pdb(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None
         dbi = _dbi(msf)
         identity, features = _identity(msf, dbi)
         found: dict[tuple[str, ...], dict[str, None]] = {}
-        count = private = 0
+        count, private = 0, False
         for module, stream, size in _modules(msf, dbi):
-            private += size > 4
+            symbols = msf.read(stream, size)
             try:
-                for one in wpp_annotations(msf.read(stream, size)):
+                for one in wpp_annotations(symbols):
                     found.setdefault(one.strings, {})[one.function] = None
                     count += 1
+                private = private or holds_procedures(symbols)
             except DamagedRecords as e:
                 raise msf.damaged(f"of module {module}, {e}") from e
         stripped = not private or bool(dbi and dbi.flags & _STRIPPED)
@@ -179,7 +180,7 @@ def _why_none(*, stripped: bool, fastlink: bool) -> str:
         return "linked with /DEBUG:FASTLINK, its symbols stayed in the object files: link with /DEBUG:FULL"
     if stripped:
         return "stripped of private symbols (a public PDB): only the private PDB of the same build has WPP messages"
-    return "holds no WPP messages: the driver was built without WPP"
+    return "holds no WPP messages: the driver was built without WPP, or its linker (lld) left them out"
 
 
 def _dbi(msf: Msf) -> _Dbi | None:
