@@ -6,18 +6,24 @@ import itertools
 import os
 import re
 import shutil
+import struct
 import subprocess
 import tracemalloc
+import uuid
 from pathlib import Path
 
 import pdb_tools as p
 import pytest
+from decode_tools import all_rows, payloads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from time_limit import time_limit
 
-from wsktrace.decode.pdb import ControlGuid, read_pdb, read_pdb_identity
+from wsktrace.decode.formats import RecordKey
+from wsktrace.decode.pdb import ControlGuid, pdb_formats, read_pdb, read_pdb_identity
+from wsktrace.decode.wpp import decode, render
 from wsktrace.errors import FormatError
+from wsktrace.etl.types import Kind
 
 needs_corpus = pytest.mark.skipif(not p.CORPUS.is_dir(), reason=f"no PDBs in {p.CORPUS}: set WSKTRACE_CORPUS")
 MINI = {
@@ -47,7 +53,7 @@ def test_the_mini_driver(machine):
     messages = {m.number: m for m in info.messages}
     assert len(info.messages) == 3
     assert {n: (m.tag, m.function) for n, m in messages.items()} == {
-        10: ("wskmini_c14", "WskMiniSend|WskMiniSendComplete"),
+        10: ("wskmini_c14", "WskMiniSend | WskMiniSendComplete"),
         11: ("wskmini_c20", "WskMiniSend"),
         12: ("wskmini_c29", "WskMiniSendComplete"),
     }
@@ -108,7 +114,7 @@ def test_as_llvm_pdbutil_says(machine):
     assert len(by_strings) == len(info.messages) == 3
     assert sum(strings[0] == "TMC:" for _, strings in shown) == len(info.controls) == 1
     for (strings, functions), message in zip(by_strings.items(), info.messages, strict=True):
-        assert message.function == "|".join(dict.fromkeys(functions))
+        assert message.function == " | ".join(dict.fromkeys(functions))
         assert strings[2].startswith(f'#typev {message.tag} {message.number} "{message.format}"')
         assert list(strings[4:-1]) == [
             f"{a.expression}, {a.item}{f'({a.list_args})' if a.list_args else ''} -- {a.argno}" for a in message.args
@@ -129,8 +135,26 @@ def test_own_pdbs_as_llvm_pdbutil_counts():
         for function, strings in shown:
             by_strings.setdefault(strings, {})[function] = None
         assert len(by_strings) == len(info.messages) + len(info.controls), path
-        functions = ["|".join(f) for s, f in by_strings.items() if s[0] == "TMF:"]
+        functions = [" | ".join(f) for s, f in by_strings.items() if s[0] == "TMF:"]
         assert functions == [m.function for m in info.messages], path
+
+
+@needs_corpus
+def test_messages_of_a_trace_by_the_pdb_alone():
+    book = pdb_formats(read_pdb(mini("x64")))
+    form = book.find(RecordKey("message", uuid.UUID(p.MESSAGE).bytes_le, 11))
+    assert form.source == "PDB wskmini_x64.pdb"
+    assert (form.file, form.line, form.function) == ("wskmini.c", 20, "WskMiniSend")
+    assert (form.level, form.keywords) == ("TRACE_LEVEL_VERBOSE", "WSK_IO")
+    chunk = payloads(*[struct.pack("<QIi", 0xFFFFB10A2C41E5A0 + n, 1400, n) for n in (0, 2, 16, 3)], kind=Kind.MESSAGE)
+    decoded = decode(form, chunk, all_rows(chunk))
+    assert not decoded.left.any()
+    assert decoded.columns["irp"].values.tolist()[1] == 0xFFFFB10A2C41E5A2
+    shown = render(form, decoded, chunk)
+    assert shown[1] == "[WskMiniSend] irp FFFFB10A2C41E5A2 len 1400 state WskSockConnected"
+    assert [text.rpartition(" ")[2] for text in shown[:3]] == ["WskSockCreated", "WskSockConnected", "WskSockClosing"]
+    assert book.find(RecordKey("message", uuid.UUID(p.MESSAGE).bytes_le, 13)) is None
+    assert book.find(RecordKey("event", uuid.UUID(p.MESSAGE).bytes_le, 11)) is None
 
 
 # -- made PDBs --------------------------------------------------------------------------------------------------------
@@ -209,10 +233,10 @@ def test_code_that_was_moved_away_belongs_to_its_procedure():
 def test_a_message_of_many_callers_is_one_message():
     modules = [module(p.tmf(), name=f"Caller{n}") for n in range(3)]
     info = read_pdb(p.pdb(*modules))
-    assert only(info).function == "Caller0|Caller1|Caller2"
-    assert only(info).tail["FUNC"] == "Caller0|Caller1|Caller2"
+    assert only(info).function == "Caller0 | Caller1 | Caller2"
+    assert only(info).tail["FUNC"] == "Caller0 | Caller1 | Caller2"
     info = read_pdb(p.pdb(*modules, *[module(p.tmf(), name=f"Caller{n}") for n in range(3, 7)]))
-    assert only(info).function == "Caller0|Caller1|Caller2|… 7 functions"
+    assert only(info).function == "Caller0 | Caller1 | Caller2 | … 7 functions"
     assert info.annotations == 7
 
 

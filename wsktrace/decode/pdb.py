@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from wsktrace.decode.codeview import DamagedRecords, enumerations, holds_procedures, typedefs, wpp_annotations
 from wsktrace.decode.msf import Msf
 from wsktrace.decode.tmf import parse_annotation
+from wsktrace.decode.wpp import TmfBook
 from wsktrace.errors import FormatError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from wsktrace.decode.tmf import WppMessage
 
-__all__ = ["ControlGuid", "PdbIdentity", "PdbInfo", "read_pdb", "read_pdb_identity"]
+__all__ = ["ControlGuid", "PdbIdentity", "PdbInfo", "pdb_formats", "read_pdb", "read_pdb_identity"]
 
 _INFO_STREAM, _TYPE_STREAM, _DBI_STREAM = 1, 2, 3
 _NO_STREAM: Final = 0xFFFF
@@ -84,7 +85,7 @@ class PdbInfo:
         stripped: whether private symbols were removed, and with them every message.
         controls: the providers.
         messages: the messages, each once, in the order of the modules; FUNC is the procedure around it, which for an
-            inlined function is its caller; where there are several callers they are all named, with ``|`` in between.
+            inlined function is its caller; where there are several callers they are all named, with `` | `` in between.
         annotations: records that the messages and providers come from; more of them than there are messages where
             functions were inlined.
         problems: annotations that were not understood, in words.
@@ -175,6 +176,13 @@ def read_pdb(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None
         )
 
 
+def pdb_formats(info: PdbInfo) -> TmfBook:
+    """Return a PDB's messages as a source of formats."""
+    book = TmfBook()
+    book.add(info.messages, f"PDB {info.identity.name}")
+    return book
+
+
 def _why_none(*, stripped: bool, fastlink: bool) -> str:
     if fastlink:
         return "linked with /DEBUG:FASTLINK, its symbols stayed in the object files: link with /DEBUG:FULL"
@@ -260,7 +268,7 @@ def _function(names: dict[str, None]) -> str:
     """Return the procedures that a message was found in as one name."""
     known = [name for name in names if name]
     shown = known if len(known) <= _FUNCTIONS else [*known[: _FUNCTIONS - 1], f"… {len(known)} functions"]
-    return "|".join(shown)
+    return " | ".join(shown)
 
 
 def _control(strings: Sequence[str]) -> ControlGuid:
