@@ -7,6 +7,7 @@ many records they compared.
 from __future__ import annotations
 
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wsktrace.decode.columns import ColumnData
+    from wsktrace.decode.fields import Field
     from wsktrace.etl.types import Chunk
 
 CORPUS = Path(os.environ.get("WSKTRACE_CORPUS", Path(__file__).parents[3] / "shared" / "corpus")) / "etl"
@@ -240,3 +242,78 @@ def test_addresses_of_ipv6_events_are_where_they_are() -> None:
         "daddr": "2001:4898:0:fff:0:5efe:af6:60d", "saddr": "2001:4898:0:fff:0:5efe:a79:6a76",
         "dport": "24485", "sport": "3389", "seqnum": "0", "connid": "0x0",
     }  # fmt: skip
+
+
+def made(fields: tuple[Field, ...], rng: random.Random) -> bytes:
+    """A payload of these fields, of random values."""
+    counted = {f.length for f in fields if isinstance(f.length, str)}
+    out, lengths = b"", {}
+    for one in fields:
+        if one.in_type == InType.UNICODESTRING and not isinstance(one.length, str):
+            out += "".join(rng.choices("aé\u0100", k=rng.randrange(9))).encode("utf-16-le") + b"\0\0"
+        elif one.in_type == InType.ANSISTRING:
+            out += bytes(rng.choices(range(1, 256), k=rng.randrange(9))) + b"\0"
+        elif one.in_type == InType.SID:
+            count = rng.randrange(5)
+            out += bytes([1, count]) + rng.randbytes(6 + 4 * count)
+        elif isinstance(one.length, str):
+            out += rng.randbytes(lengths[one.length])
+        else:
+            width = one.width(8)
+            assert width is not None
+            raw = rng.randbytes(width)
+            if one.name in counted:
+                lengths[one.name] = rng.randrange(20)
+                raw = lengths[one.name].to_bytes(width, "little")
+            out += raw
+    return out
+
+
+@pytest.mark.parametrize(("guid", "known"), [(AFD, 93), (TCPIP, 525)])
+def test_every_event_of_winsock_and_tcpip(guid: UUID, known: int) -> None:
+    """No trace with them is public: payloads of random values, by our layouts and by build_etw."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from etl.parsers.etw.core import Guid, build_etw
+
+    d1, d2, d3, d4 = struct.unpack("<IHH8s", guid.bytes_le)
+    rng = random.Random(11)
+    events = catalogue._formats(catalogue._index()[guid.bytes_le])
+    assert len(events) == known
+    for (number, version), found in events.items():
+        payloads = [made(found.layout.fields, rng) for _ in range(3)]
+        chunk = chunk_of([Made(p, provider=guid.bytes_le) for p in payloads], GuidTable())
+        out = decode(found.layout, chunk, all_rows(chunk))
+        assert out.ok.all()
+        columns = {n: ours(c) for n, c in out.columns.items()}
+        for i, raw in enumerate(payloads):
+            source = build_etw(Guid(d1, d2, d3, list(d4)), number, version, raw).source
+            assert {n: c[i] for n, c in columns.items()} == {
+                n: theirs(v) for n, v in source.items() if not n.startswith("_")
+            }
+
+
+@pytest.mark.skipif(not (CORPUS.parent / "manifests").is_dir(), reason="no corpus of manifests; set WSKTRACE_CORPUS")
+def test_tcpip_agrees_with_its_manifest() -> None:
+    """The manifest of an older Windows: where names and order are the same, so are the widths of 64-bit records."""
+    from xml.etree import ElementTree
+
+    widths = {"UInt8": 1, "UInt16": 2, "UInt32": 4, "UInt64": 8, "Pointer": 8}
+    strings = {"UnicodeString": InType.UNICODESTRING, "AnsiString": InType.ANSISTRING, "Binary": InType.BINARY}
+    root = ElementTree.parse(CORPUS.parent / "manifests" / "tcp.man").getroot()
+    templates = {t.get("tid"): list(t) for t in root.iter() if t.tag.endswith("}template")}
+    same = 0
+    for one in (e for e in root.iter() if e.tag.endswith("}event") and e.get("value")):
+        found = Catalogue().find(key(TCPIP, int(one.get("value", "")), int(one.get("version", "0"))))
+        data = templates.get(one.get("template"), [])
+        if found is None or [f.name for f in found.layout.fields] != [d.get("name") for d in data]:
+            continue
+        same += 1
+        for field, said in zip(found.layout.fields, data, strict=True):
+            kind = said.get("inType", "").removeprefix("win:")
+            if kind in widths:
+                assert field.width(8) == widths[kind]
+            else:
+                assert field.in_type == strings[kind]
+                assert said.get("length") in (None, field.length)
+    assert same == 191
