@@ -350,7 +350,14 @@ NAMED = p.Symbols().add(p.record(0x1101, bytes(4) + b"* Linker *\0")).bytes()
 
 
 def test_stripped():
-    for raw in (p.pdb(None, None), p.pdb(p.Symbols().bytes()), p.pdb(), p.pdb(module(), flags=2), p.pdb(NAMED)):
+    for raw in (
+        p.pdb(None, None),
+        p.pdb(p.Symbols().bytes()),
+        p.pdb(),
+        p.pdb(module(), flags=2),
+        p.pdb(NAMED),
+        p.pdb(b"\1\0\0\0old"),
+    ):
         info = read_pdb(raw)
         assert info.stripped
         assert not info.messages
@@ -371,7 +378,8 @@ def test_fast_link():
 
 def test_without_debug_information():
     info = read_pdb(p.msf([b"", p.pdb_info(), b""]))
-    assert (info.guid, info.age, info.machine, info.stripped) == (str(p.GUID), 1, "unknown", True)
+    assert (info.guid, info.age, info.machine, info.stripped) == (str(p.GUID), 1, "unknown", False)
+    assert "holds types only" in info.note
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------

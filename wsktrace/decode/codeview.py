@@ -70,6 +70,10 @@ def _records(raw: bytes, begin: int, what: str) -> Iterator[tuple[int, int, int]
         at = end
 
 
+def _is_c13(symbols: bytes) -> bool:
+    return int.from_bytes(symbols[:4], "little") == _C13
+
+
 def _text(raw: bytes, begin: int, end: int) -> str:
     stop = raw.find(b"\0", begin, end)
     return raw[begin : end if stop < 0 else stop].decode("utf-8", "replace")
@@ -89,7 +93,7 @@ def wpp_annotations(symbols: bytes) -> Iterator[Annotation]:
     """
     if not any(mark in symbols for mark in _MARKS):
         return  # found without a step per record: most modules have none
-    if int.from_bytes(symbols[:4], "little") != _C13:
+    if not _is_c13(symbols):
         raise DamagedRecords("its symbols are not of the form that compilers since Visual C++ 7 write")
     scopes: list[tuple[int, str]] = []
     places: dict[bytes, str] = {}
@@ -114,7 +118,7 @@ def holds_procedures(symbols: bytes) -> bool:
     Raises:
         DamagedRecords: a record in front of the first procedure reaches out of the stream.
     """
-    return any(kind in _PROCEDURES for _, kind, _ in _records(symbols, 4, "symbol"))
+    return _is_c13(symbols) and any(kind in _PROCEDURES for _, kind, _ in _records(symbols, 4, "symbol"))
 
 
 def _enter(scopes: list[tuple[int, str]], symbols: bytes, at: int, name: str) -> None:

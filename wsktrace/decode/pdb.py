@@ -163,7 +163,7 @@ def read_pdb(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None
                 private = private or holds_procedures(symbols)
             except DamagedRecords as e:
                 raise msf.damaged(f"of module {module}, {e}") from e
-        stripped = not private or bool(dbi and dbi.flags & _STRIPPED)
+        stripped = dbi is not None and (not private or bool(dbi.flags & _STRIPPED))
         controls, messages, problems = _parse(found)
         return PdbInfo(
             identity,
@@ -172,7 +172,7 @@ def read_pdb(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None
             tuple(_complete(msf, dbi, controls, messages)),
             count,
             tuple(problems),
-            "" if messages else _why_none(stripped=stripped, fastlink=features.endswith(_FASTLINK)),
+            "" if messages else _why_none(dbi, features, stripped=stripped),
         )
 
 
@@ -183,8 +183,10 @@ def pdb_formats(info: PdbInfo) -> TmfBook:
     return book
 
 
-def _why_none(*, stripped: bool, fastlink: bool) -> str:
-    if fastlink:
+def _why_none(dbi: _Dbi | None, features: bytes, *, stripped: bool) -> str:
+    if dbi is None:
+        return "holds types only, as those of compilers (vc*.pdb) and libraries: the linker writes the PDB of the .sys"
+    if _FASTLINK in features[-16:]:
         return "linked with /DEBUG:FASTLINK, its symbols stayed in the object files: link with /DEBUG:FULL"
     if stripped:
         return "stripped of private symbols (a public PDB): only the private PDB of the same build has WPP messages"
