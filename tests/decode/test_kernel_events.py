@@ -12,6 +12,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from decode_tools import all_rows, payloads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -239,3 +240,23 @@ def test_64_bit_payloads_under_32_bit_headers_are_no_facts() -> None:
         found = read(CORPUS / name)
         assert found
         assert not any(left == 0 and ok for _, _, left, ok in found)
+
+
+KEYS = [
+    RecordKey("classic", UUID(one.guid).bytes_le, kind, version)
+    for one in CLASSES
+    for shape in one.shapes
+    for kind, version in product(shape.types[:1], shape.versions[-1:])
+]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.binary(max_size=160), min_size=1, max_size=6), st.sampled_from([Kind.FULL64, Kind.FULL32]))
+def test_any_bytes_give_rows(parts: list[bytes], kind: int) -> None:
+    chunk = payloads(*parts, *(bytes(len(p)) for p in parts), kind=kind)
+    for key in KEYS:
+        found = KernelFormats().find(key)
+        assert found is not None
+        done = decode(found.layout, chunk, all_rows(chunk))
+        assert ((done.left >= 0) & (done.left <= chunk.records.end - chunk.records.payload)).all()
+        assert len(done.to_pylist(text=True)) == len(chunk.records)
