@@ -237,6 +237,7 @@ def test_addresses_of_ipv6_events_are_where_they_are() -> None:
                 assert found is not None
                 if what.id == 27:
                     first = decode(found.layout, chunk, rows).to_pylist(text=True)[0]
+    assert found.source == f"{SOURCE}, mended"
     assert first == {
         "PID": "2432", "size": "37",
         "daddr": "2001:4898:0:fff:0:5efe:af6:60d", "saddr": "2001:4898:0:fff:0:5efe:a79:6a76",

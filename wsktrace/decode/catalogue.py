@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCE", "Catalogue"]
 
-#: What ``EventFormat.source`` says of formats from here.
+#: What ``EventFormat.source`` says of formats from here; ", mended" behind it where the catalogue was wrong.
 SOURCE: Final = "etl-parser's catalogue"
 
 _HEAD_BYTES: Final = 512
@@ -128,8 +128,10 @@ def _formats(path: Path) -> Mapping[tuple[int, int], EventFormat]:
         number, version, guid, pattern = declared
         fields = _fields(pattern)
         if fields is not None and guid == head[0]:
-            layout = Layout(_kernel_network(fields) if guid == _KERNEL_NETWORK else fields, exact=True)
-            formats[number, version] = EventFormat(head[1], f"EventID({number})", layout, SOURCE)
+            mended = guid == _KERNEL_NETWORK
+            layout = Layout(_kernel_network(fields) if mended else fields, exact=True)
+            source = f"{SOURCE}, mended" if mended else SOURCE
+            formats[number, version] = EventFormat(head[1], f"EventID({number})", layout, source)
     return formats
 
 
