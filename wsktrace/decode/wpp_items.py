@@ -145,6 +145,8 @@ ITEMS: Final[dict[str, Item]] = {
     "itemuchar": _UCHAR,
     "itemshort": _int(InType.INT16, 16, "hd"),
     "itemushort": _int(InType.UINT16, 16, "hu"),
+    "itemint": _int(InType.INT32, 32, "d"),
+    "itemuint": _int(InType.UINT32, 32, "u"),
     "itemlong": _int(InType.INT32, 32, "d"),
     "itemulong": _int(InType.UINT32, 32, "u"),
     "itemlonglong": _int(InType.INT64, 64, "I64d"),
@@ -225,7 +227,7 @@ def map_of(argument: WppArgument, message: WppMessage) -> ValueMap | None:
     """Return the names of an argument's values, None where it has none."""
     item = argument.item.lower()
     if item in _ENUMS:
-        known = message.enums.get(argument.list_args.strip())
+        known = message.enums.get(argument.list_args.strip().removeprefix("enum "))
         return None if known is None else ValueMap(known, bits=item == "itemflagsenum")
     if item not in _LISTS and item not in _SETS:
         return None

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "Spec", "expand", "floats", "integers", "parse_format", "parse_spec", "strings"]
 
-_SPEC: Final = re.compile(r"([-+ #0]*)([0-9]{0,9})(?:\.([0-9]{0,9}))?(hh|h|ll|l|I64|I32|I|w|z|j|t|L)?([A-Za-z])")
+_SPEC: Final = re.compile(r"([-+ #0]*)([0-9]{0,9})(?:\.([0-9]{0,9}))?(hh|h|ll|l|[Ii]64|[Ii]32|I|w|z|j|t|L)?([A-Za-z])")
 _PIECE: Final = re.compile(r"%(?:(%)|([1-9][0-9]{0,8})(?:!([^!\s]*)!)?|!([A-Za-z_][A-Za-z0-9_]*)!)")
 #: A width beyond this is one of a damaged file.
-_WIDEST: Final = 1024
+_WIDEST: Final = 256
 _INTEGERS: Final = "diuxXoc"
 _FLOATS: Final = "eEfFgGaA"
 

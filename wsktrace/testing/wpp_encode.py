@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Described", "pack", "payload", "tmf_text"]
 
 _CODES: Final = {
-    "char": "b", "uchar": "B", "short": "h", "ushort": "H", "long": "i", "ulong": "I",
-    "longlong": "q", "ulonglong": "Q", "longlongx": "Q", "longlongxx": "Q", "longlongo": "Q",
+    "char": "b", "uchar": "B", "short": "h", "ushort": "H", "int": "i", "uint": "I", "long": "i",
+    "ulong": "I",    "longlong": "q", "ulonglong": "Q", "longlongx": "Q", "longlongxx": "Q", "longlongo": "Q",
     "float": "f", "double": "d",
     "ntstatus": "I", "hresult": "I", "winerror": "I", "ndis_status": "I", "ndis_oid": "I",
     "listbyte": "B", "listshort": "H", "listlong": "I", "setbyte": "B", "setshort": "H", "setlong": "I",
