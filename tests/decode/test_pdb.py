@@ -271,6 +271,14 @@ def test_annotations_that_make_no_sense_are_said():
     assert all("\n" not in one for one in info.problems)
 
 
+def test_an_annotation_of_absurd_length_costs_nothing():
+    absurd = [p.annotation("TMF:", *[""] * 60_000, str(n)) for n in range(200)]
+    with time_limit(5):
+        info = read_pdb(p.pdb(module(*absurd, p.tmf()), block_size=4096))
+    assert (info.annotations, len(info.messages), len(info.problems)) == (201, 1, 100)
+    assert "60002 strings" in info.problems[0]
+
+
 # -- enumerations -----------------------------------------------------------------------------------------------------
 
 

@@ -42,6 +42,9 @@ _MACHINES: Final = {
 }  # fmt: skip
 _ENUM_ITEMS: Final = ("itemenum", "itemflagsenum")
 _FUNCTIONS: Final = 4
+#: strings of an annotation, and sentences about those that make no sense, beyond which nothing is looked at or kept
+_MAX_STRINGS: Final = 4096
+_MAX_PROBLEMS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class PdbInfo:
             inlined function is its caller; where there are several callers they are all named, with `` | `` in between.
         annotations: records that the messages and providers come from; more of them than there are messages where
             functions were inlined.
-        problems: annotations that were not understood, in words.
+        problems: annotations that were not understood, in words; the first hundred.
         note: why there are no messages, and what to do; empty where there are some.
     """
 
@@ -257,13 +260,20 @@ def _parse(
     problems: list[str] = []
     for strings, functions in found.items():
         try:
+            _sane(strings)
             if strings[0] == "TMC:":
                 controls.append(_control(strings))
             else:
                 messages.append(parse_annotation(list(strings), _function(functions)))
         except FormatError as e:
-            problems.append(str(e))
+            if len(problems) < _MAX_PROBLEMS:
+                problems.append(str(e))
     return tuple(controls), messages, problems
+
+
+def _sane(strings: Sequence[str]) -> None:
+    if len(strings) > _MAX_STRINGS:
+        raise FormatError(f"an annotation of {len(strings)} strings, a message has fewer than {_MAX_STRINGS}")
 
 
 def _function(names: dict[str, None]) -> str:
