@@ -202,6 +202,7 @@ def test_every_class_is_written_down_whole() -> None:
 REAL = {
     "perfview-net.4.5.2.x64.etl": {
         "Process": 101, "Image": 3598, "Thread": 1358, "StackWalk": 12280, "ImageID": 7124,
+        "DiskIo": 2462, "TcpIp": 490, "UdpIp": 36, "PerfInfo": 79528,
     },
     "etl-parser-ShutdownPerfDiagLogger.etl": {"Process": 256, "Image": 13755, "Thread": 3058},
     "syzygy-image_data_32_v0.etl": {"Image": 26},
@@ -229,6 +230,10 @@ def test_real_values() -> None:
     assert start["UserSID"].startswith("S-1-5-21-")
     afd = next(v for f, v, *_ in found if f.name == "DbgID_RSDS" and v["PdbFileName"] == "afd.pdb")
     assert (afd["GuidSig"], afd["Age"], afd["ProcessId"]) == ("dab01812-5d11-4a94-88fa-2f14c2d9ab31", 2, 0)
+    network = [v for f, v, *_ in found if (f.provider, f.name) == ("UdpIp", "RecvIPV4")]
+    assert {(v["daddr"], v["dport"]) for v in network} >= {("239.255.255.250", 1900)}
+    smb = [v for f, v, *_ in found if (f.provider, f.name) == ("TcpIp", "SendIPV6") and v["dport"] == 445]
+    assert {v["daddr"] for v in smb} == {"2001:4898:e0:81:7cb9:ab:cd5:e6af"}
     old = read(CORPUS / "syzygy-process_data_32_v3.etl")
     assert {v["UserSID"] for _, v, *_ in old if v["ImageFileName"] == "Idle"} == {"S-1-5-18"}
 

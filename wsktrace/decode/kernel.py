@@ -1,4 +1,4 @@
-"""Formats of the NT kernel logger's events: DRIVER (IRP calls and completions), process, thread, image, stack, losses.
+"""Formats of the NT kernel logger: DRIVER (IRP calls and completions), process, thread, image, stack, disk, network.
 
 The kernel writes them with headers of its own (group and type in the hook id); relogged and private sessions, and
 Windows before Vista, as classic events of a class GUID. Both come to the same fields.
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from wsktrace.decode.fields import Field, Layout, Rule
 from wsktrace.decode.formats import EventFormat, ValueMap
-from wsktrace.decode.kernel_layouts import CLASSES, MAJOR_FUNCTIONS, TYPES
+from wsktrace.decode.kernel_layouts import CLASSES, LENGTHS, MAJOR_FUNCTIONS, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +33,11 @@ _MAPS: Final = {"MajorFunction": ValueMap(MAJOR_FUNCTIONS)}
 
 def _field(text: str) -> Field:
     name, word = text.split(":")
-    in_type, out_type = TYPES[word.rstrip("[]?")]
-    return Field(name, in_type, out_type, count=Rule.REST if word.endswith("[]") else None, optional=word.endswith("?"))
+    bare = word.rstrip("[]?")
+    in_type, out_type = TYPES[bare]
+    count = Rule.REST if word.endswith("[]") else None
+    length = LENGTHS.get(bare, Rule.INHERENT)
+    return Field(name, in_type, out_type, length, count, optional=word.endswith("?"))
 
 
 def _format(one: KernelClass, shape: Shape, kind: int, layout: Layout) -> EventFormat:

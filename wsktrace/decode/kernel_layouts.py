@@ -4,10 +4,11 @@ A line of fields reads ``Name:type``; the types are those of ``TYPES``, ``[]`` i
 ``?`` a field that newer systems append. Structs are packed; of ``padded`` ones both widths are known.
 
 Sources: the vendor's MOF classes as the win32 documentation has them (DiskIo, Process, Thread, Image, StackWalk,
-Lost_Event); driver-profiles, 6.2 (DRIVER events); etl-and-wpp-format, 1.7 (ImageID, and what ETW writes into the header
-buffer). Seen whole in real traces: Process 1, 3, 4, 5, Thread 3 (with a name since Windows 10), Image 0 to 3,
-StackWalk, ImageID. DRIVER events were found in no public trace: that they are packed is documented and what the type
-information of Windows 10 and 11 says; 64-bit systems before Vista declared them with C's padding; both are taken.
+TcpIp, UdpIp, PerfInfo, Lost_Event); driver-profiles, 6.2 (DRIVER events); etl-and-wpp-format, 1.7 (ImageID, and what
+ETW writes into the header buffer). Seen whole in real traces: Process 1, 3, 4, 5, Thread 3 (with a name since Windows
+10), Image 0 to 3, StackWalk, ImageID, disk reads, writes and flushes, TcpIp and UdpIp sends and receives, samples.
+DRIVER events were found in no public trace: that they are packed is documented and what the type information of
+Windows 10 and 11 says; 64-bit systems before Vista declared them with C's padding; both are taken.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 from wsktrace.decode.intypes import InType, OutType
 
-__all__ = ["CLASSES", "MAJOR_FUNCTIONS", "TYPES", "KernelClass", "Shape"]
+__all__ = ["CLASSES", "LENGTHS", "MAJOR_FUNCTIONS", "TYPES", "KernelClass", "Shape"]
 
 #: in-type and out-type by the words of the tables below
 TYPES: Final[dict[str, tuple[int, int]]] = {
@@ -37,7 +38,13 @@ TYPES: Final[dict[str, tuple[int, int]]] = {
     "wstr": (InType.UNICODESTRING, OutType.NULL),
     "user": (InType.WBEMSID, OutType.NULL),
     "guid": (InType.GUID, OutType.NULL),
+    "ip4": (InType.UINT32, OutType.IPV4),
+    "ip6": (InType.BINARY, OutType.IPV6),
+    "port": (InType.UINT16, OutType.PORT),
 }
+
+#: bytes of the binary ones among them
+LENGTHS: Final = {"ip6": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,14 @@ MAJOR_FUNCTIONS: Final[dict[int, str]] = {n: f"IRP_MJ_{name}" for n, name in enu
 
 _LIFE: Final = {1: "Start", 2: "End", 3: "DCStart", 4: "DCEnd"}
 
-_DRIVER: Final = KernelClass(
+_IO: Final = "DiskNumber:u32 IrpFlags:hex32"
+_DRIVER: Final = {34: "DrvMjFnCall", 35: "DrvMjFnRet", 37: "DrvComplRout", 52: "DrvComplReq", 53: "DrvComplReqRet"}
+_DISK: Final = {10: "Read", 11: "Write", 12: "ReadInit", 13: "WriteInit", 14: "FlushBuffers", 15: "FlushInit"}
+_DISK_IO: Final = KernelClass(
     "DiskIo",
     "3d6fa8d4-fe05-11d0-9dda-00c04fd7ba7c",
     ((1, None),),
-    {34: "DrvMjFnCall", 35: "DrvMjFnRet", 37: "DrvComplRout", 52: "DrvComplReq", 53: "DrvComplReqRet"},
+    {**_DRIVER, **_DISK},
     (
         Shape(
             (1,),
@@ -102,6 +112,14 @@ _DRIVER: Final = KernelClass(
         Shape((1, 2, 3), (37,), "Routine:code IrpPtr:ptr UniqMatchId:u32", padded=True),
         Shape((1, 2, 3), (52,), "RoutineAddr:code Irp:ptr UniqMatchId:u32", padded=True),
         Shape((1, 2, 3), (53,), "Irp:ptr UniqMatchId:u32", padded=True),
+        Shape(
+            (3,),
+            (10, 11),
+            f"{_IO} TransferSize:u32 Reserved:u32 ByteOffset:u64 FileObject:ptr Irp:ptr HighResResponseTime:u64"
+            " IssuingThreadId:tid",
+        ),
+        Shape((3,), (12, 13, 15), "Irp:ptr IssuingThreadId:tid"),
+        Shape((3,), (14,), f"{_IO} HighResResponseTime:u64 Irp:ptr IssuingThreadId:tid"),
     ),
 )
 
@@ -200,6 +218,47 @@ _STACK: Final = KernelClass(
     ),
 )
 
+_V4: Final = "PID:pid size:u32 daddr:ip4 saddr:ip4 dport:port sport:port"
+_V6: Final = "PID:pid size:u32 daddr:ip6 saddr:ip6 dport:port sport:port"
+_SENT: Final = "startime:u32 endtime:u32 seqnum:u32 connid:ptr"
+_OPENED: Final = (
+    "mss:u16 sackopt:u16 tsopt:u16 wsopt:u16 rcvwin:u32 rcvwinscale:u16 sndwinscale:u16 seqnum:u32 connid:ptr"
+)
+_TCP_NAMES: Final = ((10, "Send"), (11, "Recv"), (12, "Connect"), (13, "Disconnect"), (14, "Retransmit"))
+_TCP_MORE: Final = ((15, "Accept"), (16, "Reconnect"), (18, "TCPCopy"))
+_TCP: Final = KernelClass(
+    "TcpIp",
+    "9a280ac0-c8e0-11d1-84e2-00c04fb998a2",
+    ((6, None),),
+    {n + 16 * v6: f"{name}IPV{'46'[v6]}" for v6 in (0, 1) for n, name in (*_TCP_NAMES, *_TCP_MORE)},
+    (
+        Shape((2,), (10,), f"{_V4} {_SENT}"),
+        Shape((2,), (12, 15), f"{_V4} {_OPENED}"),
+        Shape((2,), (11, 13, 14, 16, 18), f"{_V4} seqnum:u32 connid:ptr"),
+        Shape((2,), (26,), f"{_V6} {_SENT}"),
+        Shape((2,), (28, 31), f"{_V6} {_OPENED}"),
+        Shape((2,), (27, 29, 30, 32, 34), f"{_V6} seqnum:u32 connid:ptr"),
+    ),
+)
+_UDP: Final = KernelClass(
+    "UdpIp",
+    "bf3a50c5-a9c9-4988-a005-2df0b7c80f80",
+    ((8, None),),
+    {10: "SendIPV4", 11: "RecvIPV4", 26: "SendIPV6", 27: "RecvIPV6"},
+    (
+        Shape((2,), (10, 11), f"{_V4} seqnum:u32 connid:ptr"),
+        Shape((2,), (26, 27), f"{_V6} seqnum:u32 connid:ptr"),
+    ),
+)
+
+_PERF: Final = KernelClass(
+    "PerfInfo",
+    "ce1dbfb4-137e-4da6-87b0-3f59aa102cbc",
+    ((15, None),),
+    {46: "SampleProf"},
+    (Shape((2,), (46,), "InstructionPointer:code ThreadId:tid Count:u32"),),
+)
+
 #: written for sessions that are read as they run; the events have no members
 _LOST: Final = KernelClass(
     "RT_LostEvent",
@@ -228,4 +287,4 @@ _HEADER: Final = KernelClass(
     (Shape((2,), (64,), "GuidSig:guid Age:u32 PdbFileName:str"), Shape((2,), (66,), "BuildLab:str")),
 )
 
-CLASSES: Final = (_DRIVER, _PROCESS, _THREAD, _IMAGE, _STACK, _LOST, _IMAGE_ID, _HEADER)
+CLASSES: Final = (_DISK_IO, _PROCESS, _THREAD, _IMAGE, _STACK, _TCP, _UDP, _PERF, _LOST, _IMAGE_ID, _HEADER)
