@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -211,6 +213,11 @@ def test_every_item_type_round_trips(item: str, spec: str | None, value: Any, te
 def test_no_item_type_is_left_out() -> None:
     tried = {item.partition("(")[0].lower() for item, *_ in VALUES}
     assert set(ITEMS) == tried
+
+
+def test_the_page_on_wpp_names_every_item_type() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "wpp.md").read_text("utf-8").lower()
+    assert [item for item in ITEMS if not re.search(rf"\b{item}\b", page)] == []
 
 
 @pytest.mark.parametrize(
