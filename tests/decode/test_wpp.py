@@ -381,6 +381,59 @@ def test_counted_strings_do_not_lose_the_rest(kinds: tuple[str | None, ...]) -> 
     assert list(decode(form, chunk, all_rows(chunk), wanted=["n"]).columns) == ["n"]
 
 
+WORD = st.one_of(st.none(), st.text("abcü", max_size=7))
+ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
+    "ItemLong": st.integers(-(1 << 31), (1 << 31) - 1),
+    "ItemPtr": st.integers(0, (1 << 32) - 1),
+    "ItemString": WORD,
+    "ItemWString": WORD,
+    "ItemPString": WORD,
+    "ItemPWString": WORD,
+    "ItemSid": st.sampled_from([None, SYSTEM, ADMINS]),
+    "ItemGuid": st.uuids(),
+    "ItemHexDump": st.binary(max_size=8),
+    "ItemChar4": st.just("abcd"),
+}
+ROWS = st.lists(st.sampled_from(sorted(ARGUMENTS)), max_size=6).flatmap(
+    lambda items: st.tuples(
+        st.just(items), st.lists(st.tuples(st.sampled_from([4, 8]), *(ARGUMENTS[i] for i in items)), max_size=8)
+    )
+)
+
+
+@settings(max_examples=250, derandomize=True, deadline=None)
+@given(ROWS)
+def test_any_arguments_come_back_or_others_of_the_same_bytes(drawn: tuple[list[str], list[tuple[Any, ...]]]) -> None:
+    """An empty counted string before text of five bytes and more cannot be told from that text; all else can."""
+    items, rows = drawn
+    form = form_of(Described(10, "", [("x", item) for item in items]))
+    made = [Made(payload(list(zip(items, v[1:], strict=True)), pointer_size=v[0]), kind=Kind.MESSAGE,
+                 flags=0xAA if v[0] == 8 else 0x6A) for v in rows]  # fmt: skip
+    chunk = chunk_of(made, GuidTable())
+    got = decode(form, chunk, all_rows(chunk))
+    assert got.ok.all()
+    assert not got.left.any()
+    columns = [got.columns[f.name] for f in form.layout.fields]
+    shown = [list(row) for row in zip(*(c.to_pylist() for c in columns), strict=True)] if columns else []
+    for n, (values, row) in enumerate(zip(rows, shown, strict=False)):
+        expected = [_shown(item, value) for item, value in zip(items, values[1:], strict=True)]
+        if row != expected:
+            assert "ItemPString" in items
+            raw = [c.bytes_()[n] for c in columns]
+            lengths = [len(r) for r, item in zip(raw, items, strict=True) if item == "ItemPString"]
+            assert 5 in lengths
+
+
+def _shown(item: str, value: Any) -> Any:
+    if item == "ItemSid":
+        return {None: "NULL", SYSTEM: "S-1-5-18", ADMINS: "S-1-5-32-544"}[value]
+    if item == "ItemGuid":
+        return str(value)
+    if value is None:
+        return "NULL"
+    return "<NULL>" if (item, value) == ("ItemWString", "") else value
+
+
 def test_several_messages_of_one_number_are_told_apart_by_their_end() -> None:
     first = Described(10, "n=%10!d!", [("n", "ItemLong")], "FUNC=f")
     same = Described(10, "n=%10!d!", [("n", "ItemLong")], "FUNC=g")

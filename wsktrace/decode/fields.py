@@ -30,7 +30,7 @@ class Rule(Enum):
     REST = "rest"
     #: counted strings and SIDs as WPP's macros log them, with their forms of NULL (``wpp_nulls``)
     LOGGED = "logged"
-    #: the same, and an ANSI string whose prefix is 5 has no characters
+    #: the same, and a string whose prefix is 5 has no characters
     LOGGED_EMPTY = "logged empty"
 
 

@@ -178,10 +178,10 @@ def decode(
 ) -> Decoded:
     """Decode messages of one format to columns; arguments as for `layout.decode`.
 
-    An ANSI_STRING without text is logged with the length 5 (``wpp_nulls``): where a message does not end to the byte
-    because five characters were taken for such a string's, the attempt that does end there holds.
+    A counted string without text is logged with the length 5 (``wpp_nulls``): where a message does not end to the byte
+    because what follows was taken for the string's, the attempt that does end there holds.
     """
-    names = [f.name for f in form.layout.fields if f.in_type == InType.COUNTEDANSISTRING]
+    names = [f.name for f in form.layout.fields if f.length is Rule.LOGGED and f.in_type != InType.SID]
     if not names or form.layout.problem:
         return by_column.decode(form.layout, chunk, rows, wanted=wanted, pointer=pointer)
     out = by_column.decode(form.layout, chunk, rows, pointer=pointer)
