@@ -132,6 +132,15 @@ def test_what_a_template_gets_wrong_spoils_that_event_only() -> None:
     assert one(backward.layout, b"\1\0\0\0rest")[0]["…"] == b"\1\0\0\0rest"
 
 
+def test_names_of_in_types_as_other_tools_write_them() -> None:
+    names = ["win:CountedUtf16String", "win:CountedMbcsString", "win:25", "trace:SizeT", "trace:UnicodeChar"]
+    data = "".join(f'<data name="{n}" inType="{n}"/>' for n in names)
+    start, end = MANIFEST.format(encoding="utf-8").split('<template tid="Odd">')
+    layout = found(4, data=f'{start}<template tid="Odd">{data}</template><template tid="O2">{end}'.encode()).layout
+    assert layout.problem == ""
+    assert [f.in_type for f in layout.fields] == [22, 23, 25, 308, 6]
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

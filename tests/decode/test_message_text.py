@@ -89,3 +89,9 @@ def test_without_a_message_the_fields_are_listed() -> None:
     decoded = decode(found.layout, chunk, all_rows(chunk))
     expected = ["A=one, S=0xc0000022, T=ab", "A=2, S=?, T=?"]
     assert text(found, decoded) == fields_text(found, decoded) == expected
+
+
+def test_line_breaks_around_a_message_are_not_shown() -> None:
+    found = EventFormat("P", "E", Layout((Field("A", InType.UINT32),)), "x", "\r\n%1 a\n%2\r\n")
+    chunk = payloads(struct.pack("<I", 1))
+    assert text(found, decode(found.layout, chunk, all_rows(chunk))) == ["1 a\n%2"]

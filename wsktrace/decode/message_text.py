@@ -74,12 +74,15 @@ def value_texts(format_: EventFormat, column: str, data: ColumnData) -> list[str
 
 
 def text(format_: EventFormat, decoded: Decoded) -> list[str]:
-    """Return the message of each row; of formats without a message the names and values of the fields."""
+    """Return the message of each row; of formats without a message the names and values of the fields.
+
+    Line breaks around a message, which the message compiler puts there, are left out; those inside stay.
+    """
     if not format_.message:
         return fields_text(format_, decoded)
     fields = format_.layout.fields
     parts: list[str | list[str]] = []
-    for part in parse_message(format_.message.rstrip()):
+    for part in parse_message(format_.message.strip()):
         if isinstance(part, str):
             parts.append(part)
         elif part <= len(fields):

@@ -53,6 +53,9 @@ IN_TYPES: Final[dict[str, int]] = {
     "countedunicodestring": InType.COUNTEDSTRING,
     "countedansistring": InType.COUNTEDANSISTRING,
     "countedbinary": InType.COUNTEDBINARY,
+    "countedutf16string": InType.COUNTEDSTRING,  # so and with the number alone where TraceEvent wrote the manifest
+    "countedmbcsstring": InType.COUNTEDANSISTRING,
+    "25": InType.COUNTEDBINARY,
     "sizet": InType.SIZET,
     "unicodechar": 306,
     "ansichar": 307,
