@@ -212,8 +212,10 @@ class Analysis:
     def info(self) -> dict[str, Any]:
         """Return what ``wsktrace info --format json`` prints."""
         from wsktrace.report.info import info
+        from wsktrace.wsk.mapping import read
 
-        return info(self.reading)
+        contents = self.contents
+        return info(read(self.file, profile=self.profile, operations=False, contents=contents), contents)
 
     def close(self) -> None:
         """Close the file."""

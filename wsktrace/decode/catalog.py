@@ -7,9 +7,10 @@ files, the formats of kernel events, etl-parser's catalogue of known providers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wsktrace.decode.formats import EventFormat
+from wsktrace.decode.inventory import TRACELOGGING
 from wsktrace.decode.names import WELL_KNOWN, kernel_group
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.tracelogging import SchemaBook
     from wsktrace.etl.types import GuidTable
 
-__all__ = ["TRACELOGGING", "Catalog"]
-
-#: ``EventFormat.source`` of events that describe themselves.
-TRACELOGGING: Final = "TraceLogging"
+__all__ = ["Catalog"]
 
 
 @dataclass(slots=True)

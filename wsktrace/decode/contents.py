@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from wsktrace.decode.carriers import Carriers
 from wsktrace.decode.catalog import Catalog
 from wsktrace.decode.catalogue import Catalogue
@@ -17,14 +19,18 @@ from wsktrace.decode.event_source import EventSourceManifests
 from wsktrace.decode.formats import RecordKey
 from wsktrace.decode.kernel import KernelFormats
 from wsktrace.decode.kinds import KindBook, RecordKind
+from wsktrace.decode.layout import decode
 from wsktrace.decode.tracelogging import SchemaBook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from wsktrace.decode.formats import FormatSource
     from wsktrace.decode.symbols import Symbols
     from wsktrace.etl.file import TraceFile
+    from wsktrace.etl.types import Chunk
 
 __all__ = ["Contents", "gather"]
 
@@ -56,6 +62,37 @@ class Contents:
     def kind(self, number: int) -> RecordKind:
         """Return a kind by its number; of the records beyond ``MAX_KINDS`` nothing is known."""
         return self.kinds.kinds[number] if number >= 0 else _NAMELESS
+
+    def describe(self, chunk: Chunk, schemas: NDArray[np.int32], descriptions: list[str]) -> NDArray[np.int32]:
+        """Return per record what describes it, as an index of ``descriptions``, which grows; -1 for nothing.
+
+        Args:
+            chunk: the records.
+            schemas: schema id per record, -1 where it has none; of this object's ``book`` or one that grew likewise.
+            descriptions: ``EventFormat.source`` of what was met before.
+        """
+        kinds = self.kinds.assign(chunk, schemas, self.file.guids, count=False)
+        out = np.full(len(kinds), -1, np.int32)
+        for number in np.unique(kinds[kinds >= 0]).tolist():
+            found = self.catalog.find(self.kind(number))
+            if found is None:
+                continue
+            if found.source not in descriptions:
+                descriptions.append(found.source)
+            rows = np.flatnonzero(kinds == number)
+            if found.layout.exact:  # counts where it takes the payload to the byte
+                rows = rows[decode(found.layout, chunk, rows, wanted=()).ok]
+            out[rows] = descriptions.index(found.source)
+        return out
+
+    def names(self) -> dict[int, str]:
+        """Return the names of providers that formats tell, by the code of their GUID."""
+        out: dict[int, str] = {}
+        for kind in self.kinds.kinds:
+            found = self.catalog.find(kind)
+            if found is not None and found.provider:
+                out.setdefault(kind.provider, found.provider)
+        return out
 
 
 def gather(
