@@ -20,6 +20,7 @@ TASKS = {
     "lanes": ("benchmarks.micro_model", "lanes"),
     "lives": ("benchmarks.micro_model", "lives"),
     "rules": ("benchmarks.micro_model", "rules"),
+    "images": ("benchmarks.micro_model", "images"),
 }
 
 

@@ -22,6 +22,7 @@ MICRO: dict[str, tuple[tuple[str, str, str], ...]] = {
     "lanes": (("native", "make-native", "small-usual"),),
     "lives": (("native", "make-native", "small-usual"),),
     "rules": (("native", "make-native", "small-usual"),),
+    "images": (),
 }
 
 
