@@ -1,4 +1,4 @@
-"""Writes the pages, and the heads of pages, that follow from the code: tables, verbs, rules, the README's output.
+"""Writes the pages, and the heads of pages, that follow from the code: tables, verbs, rules, outputs.
 
 ``python docs/generate.py`` writes them; ``--check`` writes nothing, names the pages that are not as they should be, and
 exits with 1 where there are any.
@@ -19,7 +19,7 @@ import wsktrace
 from wsktrace.cli.check import render
 from wsktrace.cli.main import VERBS
 from wsktrace.cli.schema_ import as_markdown
-from wsktrace.report.rules import head, listing
+from wsktrace.report.rules import explanation, head, listing
 from wsktrace.rules.registry import RULES
 from wsktrace.schema import TABLES
 
@@ -41,20 +41,22 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference" / "commands.md", commands()
     yield DOCS / "rules" / "index.md", rules_index()
     yield DOCS / "rules" / "seed.md", seed_page()
-    readme = ROOT / "README.md"
-    yield readme, root_readme(readme.read_text("utf-8"))
+    for path in (ROOT / "README.md", DOCS / "tutorial" / "first-look.md"):
+        yield path, with_output(path.read_text("utf-8"))
     for rule in RULES.values():
         path = DOCS / "rules" / f"{rule.id}.md"
         yield path, rule_page(rule, path.read_text("utf-8") if path.exists() else "")
 
 
-def root_readme(held: str) -> str:
-    """Return the README with what its commands print now."""
+def with_output(held: str) -> str:
+    """Return a page with what its commands print now; each stands in a comment above its output."""
 
     def printed(match: re.Match[str]) -> str:
-        verb, path = match["command"].split()
+        verb, subject = match["command"].split()
+        if verb == "rule":
+            return f"{match['mark']}\n```\n{explanation(RULES[subject])}```"
         assert verb == "check"
-        with wsktrace.open(ROOT / path) as trace:
+        with wsktrace.open(ROOT / subject) as trace:
             return f"{match['mark']}\n```\n{render(trace, 'text')}```"
 
     return re.sub(r"(?P<mark><!-- output of: (?P<command>.*?) -->)\n```\n.*?```", printed, held, flags=re.DOTALL)
@@ -136,11 +138,12 @@ def seed_page() -> str:
         "",
         "The rules began with one page of Microsoft's, the reference of WskSocket: *PFN_WSK_SOCKET callback function",
         "(wsk.h)*. Its sentences stand here in their order and in our own words. A demand is the driver's to keep, a",
-        f"promise is Windows'. Of the {len(held)} sentences {len(binding)} demand or promise something. Rules name",
-        f"{len(named)} of these; the last column says why none names the other {len(binding) - len(named)}, and what a rule leaves open.",
+        f"promise is Windows'. Of the {len(held)} sentences {len(binding)} demand or promise something, and rules name",
+        f"{len(named)} of these. The last column says why none names the other {len(binding) - len(named)}, and what a",
+        "rule leaves open.",
         "",
-        "Rules after *also* rest on a sentence of another page and guard this one, too. *Later* are rules of the contract",
-        "that wsktrace does not have yet.",
+        "Rules after *also* rest on a sentence of another page and guard this one, too. *Later* are rules of the",
+        "contract that wsktrace does not have yet.",
     ]
     section = ""
     for number, entry in enumerate(held, 1):

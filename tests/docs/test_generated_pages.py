@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,46 @@ def test_generated_pages_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def slugs(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_anchors_exist(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text("utf-8")):
+        assert anchor in slugs(page.parent / target if target else page), anchor
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, todo = set(), {ROOT / "README.md"}
+    while todo:
+        page = todo.pop()
+        reached.add(page)
+        links = re.findall(r"\]\((?!https?:)([^)#]+\.md)", page.read_text("utf-8"))
+        todo |= {(page.parent / link).resolve() for link in links} - reached
+    assert set((ROOT / "docs").rglob("*.md")) <= reached
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "rules").glob("WSK-*.md")), ids=lambda page: page.stem)
+def test_every_mini_trace_is_introduced_by_a_sentence(page: Path) -> None:
+    parts = re.split(r"^```trace.*?^```$", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert [part for part in parts[:-1] if not re.search(r"[.:?]\s*$", part)] == []
+
+
+@pytest.mark.parametrize("name", ["tutorial/first-look.md", "reference/mini-traces.md"])
+def test_python_on_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    monkeypatch.chdir(tmp_path)
+    snippets = re.findall(
+        r"^```python\n(.+?)^```$", (ROOT / "docs" / name).read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert snippets
+    for snippet in snippets:
+        exec(snippet, {})
 
 
 def test_readme_has_its_two_commands_for_two_shells() -> None:

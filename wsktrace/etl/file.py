@@ -61,7 +61,7 @@ class TraceFile:
         self.survey: Survey | None = None
 
     def chunks(
-        self, *, chunk_bytes: int = 32 << 20, progress: Callable[[int, int], None] | None = None
+        self, *, chunk_bytes: int = 16 << 20, progress: Callable[[int, int], None] | None = None
     ) -> Iterator[Chunk]:
         """Read the file's buffers and records, in file order.
 

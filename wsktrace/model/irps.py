@@ -39,10 +39,10 @@ class Submissions:
     enter: NDArray[np.int32]
     op: NDArray[np.uint8]
     irp: NDArray[np.uint64]
-    ret: NDArray[np.int64]
+    ret: NDArray[np.int32]
     complete: NDArray[np.int32]
     next_enter: NDArray[np.int32]
-    previous: NDArray[np.int64]
+    previous: NDArray[np.int32]
     second: NDArray[np.int32]
     reset: NDArray[np.int32]
     own: NDArray[np.bool_]
@@ -106,29 +106,31 @@ def submissions(world: World) -> Submissions:
     freed = code == CODES["IrpFree"]
     owned = fresh | (code == CODES["IrpInitialize"]) | (code == CODES["IrpReuse"]) | _always_invoked(world, lane.rows)
 
-    last_complete, last_enter = lane.last(is_complete), lane.last(is_enter)
-    next_enter, next_complete = lane.next(is_enter), lane.next(is_complete)
-    last_fresh, last_free, last_own = lane.last(fresh), lane.last(freed), lane.last(owned)
-    next_reset = lane.next(fresh | freed)
+    # only what the calls' own positions need is kept: the peak of a large trace's memory is here
+    del calls, facts, rows, known
+    p = np.flatnonzero(is_enter).astype(np.int32)
+    p = p[np.argsort(lane.rows[p], kind="stable")]
+    last_complete, last_enter = lane.last(is_complete)[p], lane.last(is_enter)[p]
+    np_, next_complete = lane.next(is_enter)[p], lane.next(is_complete)
+    last_fresh, last_free, last_own = lane.last(fresh)[p], lane.last(freed)[p], lane.last(owned)[p]
+    reset = lane.next(fresh | freed)[p]
     unsettled = lane.next(owned | freed)
     up = lane.next(code == CODES["IrpCompleteUp"])
 
-    p = np.flatnonzero(is_enter)
-    p = p[np.argsort(lane.rows[p], kind="stable")]
     enter = lane.rows[p]
-    np_, nc = next_enter[p], next_complete[p]
+    nc = next_complete[p]
     complete = np.where((nc >= 0) & ((np_ < 0) | (nc < np_)), nc, -1)
     second = np.where(complete >= 0, next_complete[complete], -1)
     second = np.where((second >= 0) & ((np_ < 0) | (second < np_)), second, -1)
 
-    claimed = (last_own[p] >= 0) & (last_own[p] > last_complete[p]) & (last_own[p] > last_free[p])
-    claim_doubt = world.touch(lane.row_of(last_own[p]), enter)
+    claimed = (last_own >= 0) & (last_own > last_complete) & (last_own > last_free)
+    claim_doubt = world.touch(lane.row_of(last_own), enter)
     own = claimed & (claim_doubt == 0)
-    idle = np.maximum(last_complete[p], last_fresh[p])
-    open_before = (last_enter[p] >= 0) & (last_enter[p] > idle) & (last_enter[p] > last_free[p])
+    idle = np.maximum(last_complete, last_fresh)
+    open_before = (last_enter >= 0) & (last_enter > idle) & (last_enter > last_free)
 
     c_row = lane.row_of(complete)
-    ret = world.mate[enter].astype(np.int64)
+    ret = world.mate[enter]
     has_ret = ret >= 0
     ret_known = has_ret & ops.has(KNOWN_STATUS)[ret]
     ret_doubt = world.touch(enter, np.where(has_ret, ret, n))
@@ -176,9 +178,8 @@ def submissions(world: World) -> Submissions:
     of_row[stops[stops >= 0]] = index[has_complete][stops >= 0]
     orphan = is_complete.copy()
     orphan[complete[complete >= 0]] = False
-    reset = next_reset[p]
     reset = np.where((reset >= 0) & ((np_ < 0) | (reset < np_)), reset, -1)
-    number = np.full(len(lane), -1, np.int64)
+    number = np.full(len(lane), -1, np.int32)
     number[p] = index
     return Submissions(
         enter=enter,
@@ -187,7 +188,7 @@ def submissions(world: World) -> Submissions:
         ret=ret,
         complete=c_row,
         next_enter=lane.row_of(np_),
-        previous=np.where(last_enter[p] >= 0, number[last_enter[p]], -1),
+        previous=np.where(last_enter >= 0, number[last_enter], np.int32(-1)),
         second=s_row,
         reset=lane.row_of(reset),
         own=own,
@@ -224,6 +225,8 @@ def _shifted(
     """Return ``ORDER`` where the completion may stand before its call, and be that of an earlier use which has none."""
     has = complete >= 0
     doubt = np.zeros(len(p), np.uint8)
+    if world.has_seq:
+        return doubt
     doubt[has] = world.unordered(lane.rows[p[has]], lane.rows[complete[has]])
     opened = np.zeros(len(lane), np.bool_)
     opened[p[~has]] = True

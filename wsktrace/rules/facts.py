@@ -196,14 +196,18 @@ class Facts:
 
     @cached_property
     def blind_contexts(self) -> np.uint8:
-        """Return ``CAP`` where the event that gave a socket its context does not say which.
+        """Return why any callback may be that of a socket whose context is not known.
 
-        Any callback may be its own.
+        ``CAP`` where the event that gave a socket its context does not say which, ``ALIAS`` where order is uncertain
+        and a socket's creation was not found.
         """
         s = self.sockets
+        adopted = s.origin == so.ORIGINS.index("adopted")
         running = (s.origin == so.ORIGINS.index("accept_event")) & (self.world.mate[s.birth] < 0)
-        unsaid = ~self.traits.context_known & (s.origin != so.ORIGINS.index("adopted")) & ~running
-        return np.uint8(CAP if bool(np.any(unsaid)) else 0)
+        unsaid = ~self.traits.context_known & ~adopted & ~running
+        return np.uint8(
+            (CAP if bool(np.any(unsaid)) else 0) | (ALIAS if not self.world.has_seq and bool(np.any(adopted)) else 0)
+        )
 
     @cached_property
     def blind_enabling(self) -> np.uint8:

@@ -98,7 +98,7 @@ def read(
     profile: Profile | None = None,
     operations: bool = True,
     contents: Contents | None = None,
-    chunk_bytes: int = 32 << 20,
+    chunk_bytes: int = 16 << 20,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reading:
     """Read a file once, chunk by chunk: its operations, and the inventory of all that is in it.
