@@ -249,7 +249,7 @@ _WHOLE = event_info(PROPS, top=7, provider="P", task="T", message="m", keywords=
 _MAP = map_info("StateMap", {0: "closed", 1: "open"})
 
 
-@settings(max_examples=400, deadline=None, print_blob=True, derandomize=True)
+@settings(max_examples=200, deadline=None, print_blob=True, derandomize=True)
 @given(st.data())
 def test_damaged_metadata_give_problems_or_formats(data: st.DataObject) -> None:
     metadata = EventMetadata()

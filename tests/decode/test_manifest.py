@@ -194,6 +194,19 @@ def test_deep_and_wide_manifests_end() -> None:
         assert layout.problem.startswith(problem)
 
 
+def test_strings_that_are_used_often_do_not_multiply() -> None:
+    start, rest = MANIFEST.format(encoding="utf-8").split("   <events>\n")
+    big = f'<string id="Big" value="{"x" * 100_000}"/>'
+    end = rest.split("   </events>")[1].replace('<string id="Provider"', f'{big}<string id="Provider"')
+    for message, most in (("$(string.Big)", 1), ("a $(string.Big)", 168)):
+        events = "".join(f'<event value="{n}" message="{message}" keywords="{"Net " * 90}"/>' for n in range(1000))
+        manifest = parse_manifest(f"{start}<events>{events}</events>{end}".encode(), "c.man", "manifest c.man")
+        texts = {id(e.message): len(e.message) for e in manifest.events.values()}
+        assert max(texts.values()) >= 100_000
+        assert sum(texts.values()) <= most * 100_002
+        assert all(len(e.keywords) <= 1024 for e in manifest.events.values())
+
+
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "drv.man"
     path.write_bytes(manifest_bytes("utf-16"))
@@ -207,7 +220,7 @@ def test_files(tmp_path: Path) -> None:
 _BASE = manifest_bytes()
 
 
-@settings(max_examples=300, deadline=None, print_blob=True, derandomize=True)
+@settings(max_examples=200, deadline=None, print_blob=True, derandomize=True)
 @given(st.data())
 def test_damaged_manifests_give_errors_or_formats(data: st.DataObject) -> None:
     raw = bytearray(manifest_bytes("utf-16") if data.draw(st.booleans()) else _BASE)

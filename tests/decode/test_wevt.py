@@ -166,7 +166,7 @@ def test_tables_that_overlap_to_look_huge_are_refused() -> None:
 _WHOLE = crim([PROVIDER, SECOND])
 
 
-@settings(max_examples=400, deadline=None, print_blob=True, derandomize=True)
+@settings(max_examples=250, deadline=None, print_blob=True, derandomize=True)
 @given(st.data())
 def test_damaged_resources_give_errors_or_formats(data: st.DataObject) -> None:
     raw = bytearray(_WHOLE)

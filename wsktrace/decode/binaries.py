@@ -93,13 +93,14 @@ def _resources(file: Path) -> tuple[bytes | None, dict[int, str]]:
     templates: bytes | None = None
     tables: list[tuple[bool, bytes]] = []
     try:
-        with pefile.PE(data=data, fast_load=True) as image:
-            image.parse_data_directories([pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_RESOURCE"]])
-            for kind, language, place, length in _leaves(image):
-                if kind == _TEMPLATES and templates is None:
-                    templates = bytes(image.get_data(place, length))
-                elif kind == _MESSAGE_TABLE:
-                    tables.append((language & 0x3FF == _ENGLISH, bytes(image.get_data(place, length))))
+        # not closed: it holds no file, and closing collects the whole process's garbage
+        image = pefile.PE(data=data, fast_load=True)
+        image.parse_data_directories([pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_RESOURCE"]])
+        for kind, language, place, length in _leaves(image):
+            if kind == _TEMPLATES and templates is None:
+                templates = bytes(image.get_data(place, length))
+            elif kind == _MESSAGE_TABLE:
+                tables.append((language & 0x3FF == _ENGLISH, bytes(image.get_data(place, length))))
     except (pefile.PEFormatError, struct.error, ValueError, TypeError, LookupError, AttributeError) as error:
         # pefile's own checks are not complete: a broken header ends in whatever error it runs into
         raise FormatError(f"{file.name}: the binary's headers or resources make no sense: {error}") from error

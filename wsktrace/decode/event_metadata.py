@@ -33,6 +33,8 @@ _EVENT_INFO, _MAP_INFO = 32, 33
 _SOURCE: Final = "event metadata in the trace"
 _KINDS: Final = (Kind.FULL32, Kind.FULL64)
 _MAX_PROBLEMS: Final = 100
+#: Bytes of a name: many properties may point to one text, and a small record must not become a large one.
+_NAME_BYTES: Final = 512
 
 #: GUIDs of provider and class; id, version, channel, level, opcode, task, keyword; DecodingSource; twelve offsets of
 #: texts (and one size among them); PropertyCount, TopLevelPropertyCount, Flags
@@ -163,7 +165,7 @@ def parse_event_info(blob: bytes) -> EventInfo | None:
             task=_text(blob, task_at),
             opcode=_text(blob, opcode_at).removeprefix("win:") if opcode or classic else "",
         ),
-        _text(blob, message_at),
+        _text(blob, message_at, len(blob)),
         LEVELS.get(level, "") or _text(blob, level_at),
         ", ".join(_texts(blob, keywords_at)),
         properties,
@@ -187,10 +189,15 @@ def parse_map_info(blob: bytes) -> tuple[bytes, str, ValueMap]:
     if count > (len(info) - _MAP_HEAD.size) // _MAP_ENTRY.size:
         raise ValueError(f"map {name!r} ends before its {count} entries do")
     names: dict[int, str] = {}
+    room = len(blob)
     entries = info[_MAP_HEAD.size : _MAP_HEAD.size + count * _MAP_ENTRY.size]
     for text_at, value in _MAP_ENTRY.iter_unpack(entries):
         mask = (1 << (value & 63)) if flag & _WBEM_BIT_MAP else value
-        names.setdefault(mask, _text(info, text_at))
+        shown = _text(info, text_at)
+        room -= 2 * len(shown)
+        if room < 0:
+            raise ValueError(f"map {name!r} uses texts more than once")
+        names.setdefault(mask, shown)
     return blob[:16], name, ValueMap(names, bits=bool(flag & (_BIT_MAP | _WBEM_BIT_MAP | _WBEM_FLAG)))
 
 
@@ -226,9 +233,11 @@ class _Properties:
         return _text(self.blob, self.rows[index][1]) if index < self.count else f"property {index}"
 
 
-def _text(blob: bytes, offset: int) -> str:
+def _text(blob: bytes, offset: int, most: int = _NAME_BYTES) -> str:
     """Return the text at an offset, without the trailing space that the system's own have; empty for none."""
-    return blob[offset : _end(blob, offset)].decode("utf-16-le", "replace").rstrip() if offset else ""
+    if not offset:
+        return ""
+    return blob[offset : min(_end(blob, offset), offset + most)].decode("utf-16-le", "replace").rstrip()
 
 
 def _texts(blob: bytes, offset: int) -> list[str]:
@@ -238,7 +247,7 @@ def _texts(blob: bytes, offset: int) -> list[str]:
         end = _end(blob, offset)
         if end == offset:
             break
-        out.append(blob[offset:end].decode("utf-16-le", "replace").rstrip())
+        out.append(blob[offset : min(end, offset + _NAME_BYTES)].decode("utf-16-le", "replace").rstrip())
         offset = end + 2
     return out
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from wsktrace.decode.corrections import corrected
 from wsktrace.decode.formats import EventFormat, RecordKey, ValueMap
-from wsktrace.decode.manifest_xml import MAX_BYTES, parse_xml
+from wsktrace.decode.manifest_strings import Strings
+from wsktrace.decode.manifest_xml import MAX_BYTES, local_name, parse_xml
 from wsktrace.decode.properties import (
     DEFAULT_OUT,
     IN_TYPES,
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Manifest", "parse_manifest", "read_manifest"]
 
-_REFERENCE: Final = re.compile(r"\$\(([^()]{1,512})\)")
 _NUMBER: Final = re.compile(r"\s*[+]?(0[xX][0-9a-fA-F]+|[0-9]+)\s*")
+#: Characters of what tasks, keywords and the like are called, and of all keywords of an event: names, not texts.
+_SHOWN: Final = 256
+_KEYWORDS: Final = 1024
 #: opcodes of the schema by name, as the schema spells them
 _OPCODE_NUMBERS: Final = {name.lower().replace("_", ""): number for number, name in OPCODES.items()}
 _LEVEL_NUMBERS: Final = {name.lower(): number for number, name in LEVELS.items()}
@@ -70,11 +73,11 @@ def parse_manifest(data: bytes, name: str, source: str) -> Manifest:
         FormatError: it is no XML, has a DTD, is larger than 64 MiB, or is no instrumentation manifest.
     """
     root = parse_xml(data, name)
-    strings = _strings(root)
+    strings = Strings(root)
     out = Manifest(name)
     found = False
     for element in root.iter():
-        if _local(element) == "provider" and "guid" in element.attrib:
+        if local_name(element) == "provider" and "guid" in element.attrib:
             found = True
             reader = _Provider(element, strings, name, source)
             out.events.update(reader.events())
@@ -106,23 +109,29 @@ class Manifest:
 class _Provider:
     """One <provider> element."""
 
-    def __init__(self, element: Element, strings: dict[str, str], file: str, source: str) -> None:
+    def __init__(self, element: Element, strings: Strings, file: str, source: str) -> None:
         self.element = element
         self.strings = strings
         self.source = source
         self.name = element.get("name", "")
-        self.where = f"{file}: provider {self.name!r}"
+        self.where = f"{file}: provider {self.name[:80]!r}"
         try:
             self.guid = UUID(element.get("guid", "").strip()).bytes_le
         except ValueError as error:
-            raise FormatError(f"{self.where}: {element.get('guid')!r} is no GUID") from error
+            raise FormatError(f"{self.where}: {element.get('guid', '')[:80]!r} is no GUID") from error
         self.bases: dict[str, EventFormat] = {}
         self.maps = self.read_maps()
         self.templates = {t.get("tid", ""): t for t in self.children("templates", "template")}
-        self.tasks = {t.get("name", ""): t for t in self.children("tasks", "task")}
+        self.tasks: dict[str, str] = {}
+        #: by (task, name); the provider's own have no task
+        self.opcodes = {("", o.get("name", "")): self.display(o) for o in self.children("opcodes", "opcode")}
+        for task in self.children("tasks", "task"):
+            name = task.get("name", "")
+            self.tasks[name] = self.display(task)
+            own = (one for group in task if local_name(group) == "opcodes" for one in group)
+            self.opcodes |= {(name, o.get("name", "")): self.display(o) for o in own if local_name(o) == "opcode"}
         self.keywords = {k.get("name", ""): self.display(k) for k in self.children("keywords", "keyword")}
         self.levels = {one.get("name", ""): self.display(one) for one in self.children("levels", "level")}
-        self.opcodes = {o.get("name", ""): o for o in self.children("opcodes", "opcode")}
 
     def events(self) -> Iterator[tuple[tuple[bytes, int, int], EventFormat]]:
         """Read the <event> elements."""
@@ -135,9 +144,9 @@ class _Provider:
                 replace(
                     base,
                     name=self.event_name(event, number),
-                    message=self.string(event.get("message", "")),
+                    message=self.strings.expand(event.get("message", "")),
                     level=self.level(event.get("level", "win:LogAlways")),
-                    keywords=", ".join(self.keywords.get(k, _plain(k)) for k in event.get("keywords", "").split()),
+                    keywords=self.shown_keywords(event.get("keywords", "")),
                 ),
             )
 
@@ -157,23 +166,23 @@ class _Provider:
 
     def event_name(self, event: Element, number: int) -> str:
         """Return what an event is called."""
-        task_name = event.get("task", "")
-        task = self.tasks.get(task_name)
-        opcode_name = event.get("opcode", "")
+        task, opcode = event.get("task", ""), event.get("opcode", "")
         # a task's own opcodes come before the provider's
-        own = [] if task is None else [o for o in task.iter() if _local(o) == "opcode"]
-        opcode = next((o for o in own if o.get("name") == opcode_name), self.opcodes.get(opcode_name))
-        shown = _plain(opcode_name) if opcode is None else self.display(opcode)
-        standard = _OPCODE_NUMBERS.get(_plain(opcode_name).lower().replace("_", "")) if opcode is None else None
-        if standard is not None:
-            shown = OPCODES[standard] if standard else ""
+        shown = self.opcodes.get((task, opcode)) or self.opcodes.get(("", opcode))
+        if shown is None:
+            standard = _OPCODE_NUMBERS.get(_plain(opcode).lower().replace("_", ""))
+            shown = _plain(opcode) if standard is None else OPCODES[standard] if standard else ""
         return event_name(
             number,
             name=event.get("name", ""),
             symbol=event.get("symbol", ""),
-            task=_plain(task_name) if task is None else self.display(task),
+            task=self.tasks.get(task, _plain(task)),
             opcode=shown,
         )
+
+    def shown_keywords(self, names: str) -> str:
+        """Return an event's keywords as the manifest shows them; there are not more than bits in a mask."""
+        return ", ".join(self.keywords.get(k, _plain(k)) for k in names.split()[:64])[:_KEYWORDS]
 
     def level(self, name: str) -> str:
         """Return a level as the manifest shows it, one of the standard ones by its usual name."""
@@ -183,7 +192,7 @@ class _Provider:
     def properties(self, parent: Element, depth: int) -> Iterator[Property]:
         """Read the <data> and <struct> elements of a template or struct."""
         for one in parent:
-            kind, name = _local(one), one.get("name", "")
+            kind, name = local_name(one), one.get("name", "")
             if kind == "struct":
                 members = tuple(self.properties(one, depth + 1)) if depth < MAX_DEPTH else ()
                 yield Property(name, count=_extent(one.get("count")), members=members)
@@ -205,19 +214,21 @@ class _Provider:
         """Read <valueMap> and <bitMap>; a <patternMap> names texts, not numbers."""
         out = {}
         for group in self.element:
-            if _local(group) != "maps":
+            if local_name(group) != "maps":
                 continue
             for one in group:
-                kind = _local(one)
+                kind = local_name(one)
                 if kind in ("valueMap", "bitMap"):
-                    entries = [e for e in one if _local(e) == "map"]
+                    entries = [e for e in one if local_name(e) == "map"]
                     names = {self.number(e, "value", (1 << 64) - 1): self.entry(e) for e in entries}
                     out[one.get("name", "")] = ValueMap(names, bits=kind == "bitMap")
         return out
 
     def entry(self, entry: Element) -> str:
         """Return the name of a map's value."""
-        return self.string(entry.get("message", "")) or entry.get("symbol", "") or entry.get("value", "").strip()
+        return (
+            self.strings.expand(entry.get("message", "")) or entry.get("symbol", "") or entry.get("value", "").strip()
+        )
 
     def map(self, key: Hashable) -> ValueMap | None:
         """Return the map of a name."""
@@ -226,8 +237,8 @@ class _Provider:
     def children(self, group: str, kind: str) -> Iterator[Element]:
         """Return the elements of a kind inside the provider's groups of a name."""
         for one in self.element:
-            if _local(one) == group:
-                yield from (e for e in one if _local(e) == kind)
+            if local_name(one) == group:
+                yield from (e for e in one if local_name(e) == kind)
 
     def number(self, element: Element, name: str, largest: int, default: int | None = None) -> int:
         """Read a number of an attribute."""
@@ -236,46 +247,15 @@ class _Provider:
             return default
         value = _integer(raw or "")
         if value is None or value > largest:
-            raise FormatError(f"{self.where}: <{_local(element)}> has {name}={raw!r}, not a number up to {largest}")
+            shown = raw if raw is None else raw[:80]
+            raise FormatError(
+                f"{self.where}: <{local_name(element)}> has {name}={shown!r}, not a number up to {largest}"
+            )
         return value
-
-    def string(self, text: str) -> str:
-        """Put the localised strings in; empty where one of them is missing."""
-        parts: list[str] = []
-        at = 0
-        for found in _REFERENCE.finditer(text):
-            known = self.strings.get(found[1].removeprefix("string."))
-            if known is None:
-                return ""
-            parts += (text[at : found.start()], known)
-            at = found.end()
-        return "".join([*parts, text[at:]])
 
     def display(self, element: Element) -> str:
         """Return the text that people see of a task, opcode, keyword or level, else its name."""
-        return self.string(element.get("message", "")).strip() or _plain(element.get("name", ""))
-
-
-def _strings(root: Element) -> dict[str, str]:
-    """Collect the string tables; where there are several languages, English is preferred."""
-    tables: list[tuple[bool, dict[str, str]]] = []
-    for resources in root.iter():
-        if _local(resources) == "resources":
-            english = resources.get("culture", "").lower().startswith("en")
-            strings = {s.get("id", ""): s.get("value", "") for s in resources.iter() if _local(s) == "string"}
-            tables.append((english, strings))
-    out: dict[str, str] = {}
-    # later ones win: English ones last, and of the others the first
-    for wanted in (False, True):
-        for strings in reversed([strings for english, strings in tables if english is wanted]):
-            out |= strings
-    return out
-
-
-def _local(element: Any) -> str:
-    """Return the name of an element without its namespace; comments and the like have none."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+        return self.strings.expand(element.get("message", ""))[:_SHOWN].strip() or _plain(element.get("name", ""))
 
 
 def _plain(name: str) -> str:

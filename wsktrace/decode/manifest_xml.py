@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import ParseError
 
 from wsktrace.errors import FormatError
@@ -11,7 +11,7 @@ from wsktrace.errors import FormatError
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["MAX_BYTES", "parse_xml"]
+__all__ = ["MAX_BYTES", "local_name", "parse_xml"]
 
 #: The largest manifests of Windows have about 2 MB.
 MAX_BYTES: Final = 64 << 20
@@ -46,6 +46,12 @@ def parse_xml(data: bytes, name: str) -> Element:
     except (ParseError, ValueError, LookupError) as error:
         raise FormatError(f"{name}: not well-formed XML: {error}") from error
     return root
+
+
+def local_name(element: Any) -> str:
+    """Return the name of an element without its namespace; comments and the like have none."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def _undeclared(data: bytes) -> bytes | None:

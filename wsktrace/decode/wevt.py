@@ -47,6 +47,8 @@ _EVENT_HEAD: Final = 16
 #: Blocks of one provider; there are eleven kinds.
 _MAX_BLOCKS: Final = 64
 _NAME_BYTES: Final = 1 << 10
+#: Characters of what a task, keyword and the like is called: many events may have the same ones.
+_LABEL: Final = 256
 _VERSIONS: Final = (3, 4, 5)
 
 
@@ -90,10 +92,11 @@ def parse_templates(data: bytes, name: str, source: str, messages: Mapping[int, 
     if major not in _VERSIONS:
         raise FormatError(f"{name}: WEVT_TEMPLATE of version {major}; 3 to 5 are known")
     out = Templates(name)
+    texts = {number: text.rstrip() for number, text in messages.items()}
     for guid, offset in reader.table(_PROVIDER, _CRIM.size, count):
         if guid in out.providers:
             continue
-        provider = _ProviderReader(reader, guid, offset, messages)
+        provider = _ProviderReader(reader, guid, offset, texts)
         out.providers[guid] = provider.name
         for key, found in provider.events(source):
             out.events.setdefault(key, found)
@@ -254,8 +257,8 @@ class _ProviderReader:
         if not offset:
             return ""
         _, message, name_at = self.reader.take(form, offset)
-        return self.message(message) or self.reader.counted(name_at).rpartition(":")[2]
+        return (self.message(message) or self.reader.counted(name_at).rpartition(":")[2])[:_LABEL]
 
     def message(self, number: int) -> str:
         """Return a text of the message table, empty where it has none."""
-        return "" if number == _NO_MESSAGE else self.messages.get(number, "").rstrip()
+        return "" if number == _NO_MESSAGE else self.messages.get(number, "")
