@@ -16,6 +16,7 @@ from decode_tools import Made, all_rows, chunk_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsktrace.decode.event_text import messages_of
 from wsktrace.decode.fields import REST_NAME
 from wsktrace.decode.formats import EventFormat, RecordKey, ValueMap
 from wsktrace.decode.tmf import parse_tmf
@@ -315,6 +316,15 @@ def test_parameters_variables_and_what_is_neither() -> None:
     shown = " [f:ERR:IO:net] %!NOPE! driver a_c12 0 0 {} 100% %x 5 %22!d! driver.c:12"
     assert render(form, got, chunk) == [shown.format("%4!s!")]
     assert render(form, got, chunk, facts={4: ["noon"]}) == [shown.format("noon")]
+
+
+def test_the_time_in_a_text_is_the_record_s_own() -> None:
+    form = form_of(Described(10, "at %4!s!"))
+    chunk = message_chunk(b"", b"")
+    chunk.records.has_time[:] = [True, False]
+    key = RecordKey("message", GUID.bytes_le, 10)
+    texts = messages_of(key, form, decode(form, chunk, all_rows(chunk)), chunk, np.array([1, 1]))
+    assert texts == ["at 1970-01-01T00:00:00.000000001Z", "at -"]
 
 
 @pytest.mark.parametrize("text", ["", "%0", "no placeholders"])

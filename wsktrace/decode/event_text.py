@@ -26,7 +26,10 @@ def messages_of(
 ) -> list[str]:
     """Return the text of each event of one kind; a payload longer or shorter than described is said to be."""
     if found.wpp is not None:
-        facts = {4: time_texts(time_ns)} if "%4" in found.message else None
+        facts = None
+        if "%4" in found.message:
+            known = chunk.records.has_time[decoded.rows].tolist()
+            facts = {4: [text if has else "-" for text, has in zip(time_texts(time_ns), known, strict=True)]}
         return _with_rest(wpp.render(found, decoded, chunk, pointer=key.pointer, facts=facts), decoded)
     texts = message_text.text(found, decoded)
     if not found.message:
