@@ -16,11 +16,18 @@ from uuid import UUID
 
 import pyarrow.parquet as pq
 import pytest
+from time_limit import time_limit
 
 import wsktrace
 from wsktrace.cli.main import run
 from wsktrace.decode import events
+from wsktrace.decode.contents import gather
+from wsktrace.decode.event_filter import EventFilter
+from wsktrace.decode.symbols import Symbols
 from wsktrace.etl.file import open_trace
+from wsktrace.report.event_lines import Prefix, csv_lines, text_lines
+from wsktrace.report.event_table import events_table
+from wsktrace.testing.damage import damage, flip_bits
 from wsktrace.testing.etl_options import TraceOptions
 from wsktrace.testing.etl_records import event, full, message, perfinfo
 from wsktrace.testing.etl_writer import write_records
@@ -79,6 +86,12 @@ def self_described(ns: int, value: int, *, cpu: int = 0, level: int = 4) -> Any:
     return event(
         PROVIDER, struct.pack("<I", value) + b"a\nb\0", OPTIONS.clock_at(ns), cpu, level=level, tid=7, pid=4, ext=items
     )
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Symbols:
+    """All symbol files of the corpus."""
+    return Symbols([CORPUS / "tmf", CORPUS / "manifests"], environment={}, cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture
@@ -385,6 +398,23 @@ def test_every_trace_of_the_corpus_is_printed(path: Path, capsys: pytest.Capture
     assert records - 6 <= len(lines) <= records - 1
     stamps = [line.split("::")[1][:30] for line in lines[:: max(1, len(lines) // 500)] if "::-" not in line]
     assert stamps == sorted(stamps)
+
+
+@needs_corpus
+@pytest.mark.parametrize("path", [p for p in TRACES if p.stat().st_size < 1_700_000], ids=lambda path: path.stem)
+def test_damage_gives_events_or_an_error(path: Path, described: Symbols) -> None:
+    """Any bytes: decoded in all forms, or a ``WsktraceError``; no other exception, no warning, no hang."""
+    for seed in range(3):
+        data = flip_bits(damage(path.read_bytes()[:100_000], seed)[1], seed, count=200)
+        with time_limit(20.0):
+            try:
+                with open_trace(io.BytesIO(data)) as file:
+                    batches = list(events.read_events(gather(file, described), EventFilter()))
+                    for batch in batches:
+                        assert len(text_lines(batch, Prefix())) == len(csv_lines(batch)) == len(batch)
+                    events_table(batches)
+            except wsktrace.WsktraceError:
+                pass
 
 
 @needs_corpus

@@ -174,7 +174,8 @@ def test_info_says_what_decodes_and_what_is_missing_and_where(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not (CORPUS / "wpp-pdb").is_dir(), reason="no corpus here; WSKTRACE_CORPUS names its folder")
-def test_a_pdb_gives_the_messages_of_its_driver(tmp_path: Path) -> None:
+def test_a_pdb_gives_the_messages_of_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     target = tmp_path / "mini.etl"
     target.write_bytes(
         trace(

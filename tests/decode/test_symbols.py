@@ -169,6 +169,32 @@ def test_the_pdb_is_chosen_by_the_id_that_the_trace_names(tmp_path: Path) -> Non
 
 
 @needs_corpus
+def test_each_trace_has_its_own_pdbs(tmp_path: Path) -> None:
+    (tmp_path / STORED).parent.mkdir(parents=True)
+    shutil.copy(MINI, tmp_path / STORED)
+    found = symbols(MINI, tmp=tmp_path, environment={"_NT_SYMBOL_PATH": f"srv*{tmp_path}"})
+    found.expect([named(guid=WSKMINI)])
+    assert found.notes == []  # nothing needed a PDB yet
+    assert found.find(KEY) is None
+    assert len(found.notes) == 1
+    found.expect([named()])
+    assert found.find(KEY) is not None
+    stored = symbols(tmp=tmp_path, environment={"_NT_SYMBOL_PATH": f"srv*{tmp_path}"})
+    for right in (False, True, False):
+        stored.expect([named(guid=BUILD if right else WSKMINI)])
+        assert (stored.find(KEY) is not None) == right
+
+
+def test_servers_are_not_asked_for_all_of_a_machine(tmp_path: Path) -> None:
+    with server({}) as (url, asked):
+        found = symbols(tmp=tmp_path, environment={"_NT_SYMBOL_PATH": f"srv*{tmp_path}*{url}"}, download=True)
+        found.expect([named(f"d{n}.pdb") for n in range(65)])
+        assert found.find(KEY) is None
+        assert asked == []
+    assert "names 65 PDBs" in found.notes[0]
+
+
+@needs_corpus
 def test_symbol_stores_and_plain_folders_of_the_symbol_path(tmp_path: Path) -> None:
     store = tmp_path / "store"
     (store / STORED).parent.mkdir(parents=True)

@@ -41,6 +41,7 @@ class Catalog:
     sources: Sequence[FormatSource] = ()
     symbols: Symbols | None = None
     _found: dict[RecordKind, EventFormat | None] = field(default_factory=dict, repr=False)
+    _several: dict[RecordKind, tuple[EventFormat, ...]] = field(default_factory=dict, repr=False)
 
     def find(self, kind: RecordKind) -> EventFormat | None:
         """Return the format of a kind, None where nothing describes it."""
@@ -65,8 +66,11 @@ class Catalog:
         found = self.find(kind)
         if found is None:
             return ()
-        several = () if found.wpp is None or self.symbols is None else self.symbols.alternatives(kind.key)
-        return several or (found,)
+        if found.wpp is None or self.symbols is None:
+            return (found,)
+        if kind not in self._several:
+            self._several[kind] = self.symbols.alternatives(kind.key) or (found,)
+        return self._several[kind]
 
     def provider(self, kind: RecordKind) -> str:
         """Return the name of a kind's provider: as its format says, as is known of its GUID, else the GUID."""

@@ -125,7 +125,7 @@ def read_events(
     contents: Contents,
     chosen: EventFilter,
     *,
-    chunk_bytes: int = 16 << 20,
+    chunk_bytes: int = 4 << 20,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[EventBatch]:
     """Decode the events of a file chunk by chunk; each batch is in the order of time, batches in that of the file.

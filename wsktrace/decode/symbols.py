@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,9 +28,8 @@ __all__ = ["Symbols"]
 
 #: Sentences that are kept of what was wrong with symbol files.
 _MAX_NOTES: Final = 100
-#: PDBs of the trace that are looked for on the symbol path; only those of the session's own binaries matter, and
-#: a merged trace names all of the machine's.
-_MAX_WANTED: Final = 64
+#: PDBs that servers are asked for: those of a session's own binaries matter, a merged trace names all of a machine's.
+_MAX_ASKED: Final = 64
 
 
 @dataclass(slots=True)
@@ -53,7 +52,8 @@ class Symbols:
     _files: list[Described] = field(default_factory=list, repr=False)
     _by_guid: dict[str, list[Described]] = field(default_factory=dict, repr=False)
     _expected: dict[str, set[DebugId]] = field(default_factory=dict, repr=False)
-    _pdbs: list[Described] = field(default_factory=list, repr=False)
+    _pdbs: list[Described] | None = field(default=None, repr=False)
+    _stored: list[Described] = field(default_factory=list, repr=False)
     _loaded: dict[Path, FormatSource | None] = field(default_factory=dict, repr=False)
     _searched: bool = False
     _search: SymbolPath | None = field(default=None, repr=False)
@@ -94,15 +94,23 @@ class Symbols:
             raise UsageError(f"no file or folder {path} to take symbols from")
 
     def expect(self, named: Iterable[DebugId]) -> None:
-        """Take the ids of the PDBs that the trace names; call it before the first ``find``."""
+        """Take the ids of the PDBs that a trace names, for all ``find`` that follow; call it once per trace."""
+        self._expected = {}
         for one in named:
             self._expected.setdefault(one.name.lower(), set()).add(one)
-        right: list[Described] = []
-        unknown: list[Described] = []
-        for found in self._files:
-            if found.kind == "pdb":
-                self._judge(found, right, unknown)
-        self._pdbs = right + unknown
+        self._pdbs = None
+        self._searched = False
+
+    def _given_pdbs(self) -> list[Described]:
+        """Return the PDBs that the user names and that may be the trace's, those of the right id first."""
+        if self._pdbs is None:
+            right: list[Described] = []
+            unknown: list[Described] = []
+            for found in self._files:
+                if found.kind == "pdb":
+                    self._judge(found, right, unknown)
+            self._pdbs = right + unknown
+        return self._pdbs
 
     def _judge(self, found: Described, right: list[Described], unknown: list[Described]) -> None:
         """Sort a PDB in by whether it is the one that the trace names, and say where it is of another build."""
@@ -155,28 +163,26 @@ class Symbols:
                 path = folder / name
                 if path.is_file():
                     yield Described(path, "tmf", (guid,))
-        yield from self._pdbs
+        yield from self._given_pdbs()
         yield from self._from_path()
 
     def _from_path(self) -> list[Described]:
-        """Look on the symbol path for the PDBs that the trace names; once, and only when a message needs it."""
+        """Return the PDBs of the symbol path that the trace names; looked for once, and only if a message needs it."""
         if self._searched or self._search is None:
-            return []
-        self._searched = True
+            return self._stored
+        self._searched, self._stored = True, []
         wanted = sorted(one for ids in self._expected.values() for one in ids)
-        if not self._search.elements or not wanted:
-            return []
-        if len(wanted) > _MAX_WANTED:
-            self.say(f"the trace names {len(wanted):,} PDBs; {_MAX_WANTED} of them are looked for on the symbol path")
-        right: list[Described] = []
-        for one in wanted[:_MAX_WANTED]:
-            for path in self._search.find(one):
+        search = self._search
+        if search.download and len(wanted) > _MAX_ASKED:
+            self.say(f"the trace names {len(wanted):,} PDBs, more than servers are asked for; looked for near only")
+            search = replace(search, download=False)
+        for one in wanted:
+            for path in search.find(one):
                 try:
-                    self._judge(describe(path, "pdb"), right, right)
+                    self._judge(describe(path, "pdb"), self._stored, self._stored)
                 except (WsktraceError, OSError) as error:
                     self.say(f"{path}: {error}" if str(path) not in str(error) else str(error))
-        self._pdbs += right
-        return right
+        return self._stored
 
     def _open(self, found: Described) -> FormatSource | None:
         """Return a file's formats, reading them once; None where that is not possible, which is said."""
