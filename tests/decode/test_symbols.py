@@ -250,6 +250,11 @@ def test_a_packed_pdb_is_said(tmp_path: Path) -> None:
 # -- servers ------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
 @contextmanager
 def server(files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []

@@ -38,6 +38,8 @@ COLUMNS: Final = (
 
 _VARIABLE: Final = re.compile(r"%(?:([1-9])(?:!([^!]*)!)?|!([A-Za-z]+)!|(%))")
 _SPEC: Final = re.compile(r"([-+ #0]*\d{0,3}(?:\.\d{0,3})?)(?:hh|h|ll|l|w|I64|I32|I)?([diuxXoscS])")
+#: one encoder for all: making one costs more than encoding an event
+_JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 _NUMBERS: Final = frozenset("diuxXo")
 _KERNEL: Final = (Kind.SYSTEM32, Kind.SYSTEM64, Kind.COMPACT32, Kind.COMPACT64, Kind.PERFINFO32, Kind.PERFINFO64)
 
@@ -137,7 +139,7 @@ def text_lines(batch: EventBatch, prefix: Prefix) -> list[str]:
 
 def json_lines(batch: EventBatch) -> list[str]:
     """Return each event as one line of JSON."""
-    return [json.dumps(row, ensure_ascii=False) for row in rows(batch)]
+    return [_JSON(row) for row in rows(batch)]
 
 
 def csv_head() -> str:
@@ -152,7 +154,7 @@ def csv_lines(batch: EventBatch) -> list[str]:
     writer = csv.writer(buffer, lineterminator="")
     for row in rows(batch):
         fields = row.pop("fields")
-        values = [*row.values(), None if fields is None else json.dumps(fields, ensure_ascii=False)]
+        values = [*row.values(), None if fields is None else _JSON(fields)]
         # a line end inside a value would make two lines of one event
         writer.writerow([clean(v) if isinstance(v, str) and not v.isprintable() else v for v in values])
         out.append(buffer.getvalue())
