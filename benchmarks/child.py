@@ -17,9 +17,11 @@ TASKS = {
     "stages": ("benchmarks.stages", "stages"),
     "walk": ("benchmarks.micro_etl", "walk"),
     "schema": ("benchmarks.micro_etl", "schema"),
+    "payloads": ("benchmarks.micro_decode", "payloads"),
     "lanes": ("benchmarks.micro_model", "lanes"),
     "lives": ("benchmarks.micro_model", "lives"),
     "rules": ("benchmarks.micro_model", "rules"),
+    "images": ("benchmarks.micro_model", "images"),
 }
 
 

@@ -19,9 +19,11 @@ __all__ = ["MICRO", "micro"]
 MICRO: dict[str, tuple[tuple[str, str, str], ...]] = {
     "walk": (("native", "make-native", "small-usual"), ("one_buffer", "make-single", "one-buffer")),
     "schema": (("native", "make-native", "small-usual"), ("wide", "make-wide", "wide")),
+    "payloads": (),
     "lanes": (("native", "make-native", "small-usual"),),
     "lives": (("native", "make-native", "small-usual"),),
     "rules": (("native", "make-native", "small-usual"),),
+    "images": (),
 }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wsktrace.analysis import Analysis
     from wsktrace.model.world import World
 
-__all__ = ["lanes", "lives", "rules"]
+__all__ = ["images", "lanes", "lives", "rules"]
 
 
 def _opened(path: str) -> Analysis:
@@ -112,3 +112,29 @@ def rules(native: str) -> dict[str, Any]:
     found["judge, all rules"] = timed(count, lambda: judge(lives), most=3)
     analysis.close()
     return {"unit": "operations", "rows": found}
+
+
+def images(count: int = 1_000_000) -> dict[str, Any]:
+    """Measure addresses to images: as many processes and images as a merged trace of one machine has."""
+    from wsktrace.model.images import Image, ImageMap
+
+    rng = np.random.default_rng(5)
+    kernel = [Image(0xFFFFF801_00000000 + (n << 20), 0xC0000, 0, f"k{n}.sys") for n in range(200)]
+    own = [
+        Image(0x7FF0_0000_0000 + (n << 20), 0xC0000, 4 * pid, f"u{n}.dll", load, load + 900)
+        for pid in range(1, 101)
+        for n in range(75)
+        for load in (0, 1000)
+    ]
+    table = ImageMap([*kernel, *own])
+    chosen = rng.integers(0, len(table.images), count)
+    base = np.array([i.base for i in table.images], np.uint64)[chosen]
+    address = base + rng.integers(0, 0x100000, count).astype(np.uint64)
+    pids = np.array([i.pid for i in table.images], np.int64)[chosen]
+    clocks = rng.integers(0, 2000, count)
+    found = {
+        "ImageMap (made)": timed(len(table.images), lambda: ImageMap(table.images)),
+        "ImageMap.find, at a time": timed(count, lambda: table.find(address, pids, clocks)),
+        "ImageMap.find, kernel, last": timed(count, lambda: table.find(address)),
+    }
+    return {"unit": "addresses", "rows": found}

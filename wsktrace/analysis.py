@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from wsktrace.decode.contents import Contents
+    from wsktrace.decode.symbols import Symbols
     from wsktrace.model.lives import Lives
     from wsktrace.rules.engine import Judgement
     from wsktrace.wsk.mapping import Reading
@@ -41,6 +43,8 @@ class Analysis:
         select: Iterable[str] | None = None,
         ignore: Iterable[str] | None = None,
         unknown: bool = False,
+        symbols: Iterable[str | os.PathLike[str]] = (),
+        download: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.profile = load_profile(profile)
@@ -49,11 +53,28 @@ class Analysis:
         self._unknown = unknown
         self._progress = progress
         self._check_rules()
+        self._symbols = self._open_symbols(symbols, download=download)
+        self._contents: Contents | None = None
         self.file = open_trace(source, member=member)
         self._reading: Reading | None = None
         self._lives: Lives | None = None
         self._judgement: Judgement | None = None
         self._sha256: str | None = None
+
+    @staticmethod
+    def _open_symbols(paths: Iterable[str | os.PathLike[str]], *, download: bool) -> Callable[[], Symbols]:
+        """Return what gives the symbols; files that are named are looked at now, search paths when they are needed."""
+        from functools import cache
+
+        def make() -> Symbols:
+            from wsktrace.decode.symbols import Symbols
+
+            return Symbols(tuple(paths), download=download)
+
+        made = cache(make)
+        if tuple(paths) or download:
+            made()
+        return made
 
     def _check_rules(self) -> None:
         if self._chosen or self._ignored:
@@ -102,6 +123,30 @@ class Analysis:
             self._say("judging", 0, 0)
             self._judgement = judge(lives, chosen=self._chosen, ignored=self._ignored, unknown=self._unknown)
         return self._judgement
+
+    @property
+    def contents(self) -> Contents:
+        """What the file holds by kind, and what describes it."""
+        if self._contents is None:
+            from wsktrace.decode.contents import gather
+
+            self._contents = gather(
+                self.file, self._symbols(), progress=lambda done, total: self._say("looking", done, total)
+            )
+        return self._contents
+
+    def events(self, **chosen: Any) -> pa.Table:
+        """Return the events that are chosen (arguments of ``EventFilter.of``) as one table of typed columns."""
+        from wsktrace.decode.event_filter import EventFilter
+        from wsktrace.decode.events import read_events
+        from wsktrace.report.event_table import events_table
+
+        wanted = EventFilter.of(start_ns=self.file.clock.start_ns, **chosen)
+
+        def say(done: int, total: int) -> None:
+            self._say("decoding", done, total)
+
+        return events_table(read_events(self.contents, wanted, progress=say))
 
     def table(self, name: str) -> pa.Table:
         """Return a table of schema.py as Arrow."""
@@ -167,8 +212,10 @@ class Analysis:
     def info(self) -> dict[str, Any]:
         """Return what ``wsktrace info --format json`` prints."""
         from wsktrace.report.info import info
+        from wsktrace.wsk.mapping import read
 
-        return info(self.reading)
+        contents = self.contents
+        return info(read(self.file, profile=self.profile, operations=False, contents=contents), contents)
 
     def close(self) -> None:
         """Close the file."""

@@ -34,6 +34,8 @@ class _Source(Protocol):
 
     def info(self) -> dict[str, Any]: ...
 
+    def events(self, **chosen: Any) -> pa.Table: ...
+
     def close(self) -> None: ...
 
 
@@ -45,6 +47,8 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
     unknown: bool = False,
+    symbols: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+    download: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Trace:
     """Open an ETL trace; it is read when its first table is asked for.
@@ -56,17 +60,30 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
         select: ids of the rules to judge by (``SD-LEAK`` or ``WSK-SD-LEAK``); all where None.
         ignore: ids of the rules to leave out.
         unknown: whether ``findings`` lists what the trace cannot decide, too.
+        symbols: what describes events for ``Trace.events``: PDBs, TMF files, manifests, binaries, folders of them.
+        download: whether the servers of ``_NT_SYMBOL_PATH`` may be asked for PDBs.
         progress: called with (stage, done, total); a total of 0 where it is not known.
 
     Raises:
         NotAnEtlFile: it is something else; the message says what and what to do.
-        UsageError: no profile or rule of that name.
+        UsageError: no profile or rule of that name, no such symbol file.
+        FormatError: a symbol file that is named is damaged.
     """
+    import os
+
     from wsktrace.analysis import Analysis
 
     return Trace(
         Analysis(
-            source, member=member, profile=profile, select=select, ignore=ignore, unknown=unknown, progress=progress
+            source,
+            member=member,
+            profile=profile,
+            select=select,
+            ignore=ignore,
+            unknown=unknown,
+            symbols=(symbols,) if isinstance(symbols, (str, os.PathLike)) else tuple(symbols),
+            download=download,
+            progress=progress,
         )
     )
 
@@ -93,6 +110,9 @@ class _Loaded:
 
     def info(self) -> dict[str, Any]:
         return self.facts().to_json()
+
+    def events(self, **chosen: Any) -> pa.Table:  # noqa: ARG002 -- there is no .etl to take them from
+        raise UsageError("a loaded trace has its tables only; open the .etl to read its events: wsktrace.open")
 
     def close(self) -> None:
         pass  # each table is read whole; no file stays open
@@ -176,6 +196,53 @@ class Trace:
         from wsktrace.stats import latency_columns
 
         return to_arrow("latency", latency_columns(self.arrow("irps")))
+
+    def events(
+        self,
+        provider: str | Sequence[str] = (),
+        name: str | Sequence[str] = (),
+        *,
+        id: int | Sequence[int] = (),  # noqa: A002 -- what events call it
+        level: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        pid: int | Sequence[int] = (),
+        tid: int | Sequence[int] = (),
+        grep: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the events of the trace, whatever describes them, in the order of time with typed columns.
+
+        Each has time, cpu, pid, tid, provider, guid, event, id, version, opcode, level, keyword, message, file, line,
+        function and format (what described it), and one column per field, null for events that have none of this name.
+        What is chosen by must all fit; of several values of one, any.
+
+        Args:
+            provider: names or GUIDs of providers; * and ? stand for others, case does not count.
+            name: names of events, functions of WPP messages, likewise.
+            id: event ids, message numbers, types of classic and kernel events.
+            level: this level and the more severe ones (1 critical to 5 verbose).
+            since: ISO time (UTC), time of day, or ``+1.5`` seconds from the start.
+            until: likewise; that time itself is not included.
+            pid: processes.
+            tid: threads.
+            grep: regular expression that must be found in the message.
+
+        Raises:
+            UsageError: a time or expression that is none; a trace that was loaded from Parquet.
+        """
+        return _to_pandas(
+            self._source.events(
+                providers=provider,
+                names=name,
+                ids=id,
+                level=level,
+                since=since,
+                until=until,
+                pids=pid,
+                tids=tid,
+                grep=grep,
+            )
+        )
 
     # -- facts ----------------------------------------------------------------------------------------------------
 

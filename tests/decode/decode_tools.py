@@ -29,6 +29,8 @@ class Made:
     raw_items: bytes | None = None
     #: what stands in the padding behind an item's data
     padding: bytes = b"\0"
+    #: option flags of a message, Flags of an event
+    flags: int = 0
 
     def extended(self) -> bytes:
         if self.raw_items is not None:
@@ -50,6 +52,7 @@ def chunk_of(records: Sequence[Made], guids: GuidTable, first: int = 0) -> Chunk
         size = HEADER + len(extended) + len(one.payload)
         row = dict.fromkeys(columns, 0)
         row |= {"offset": len(data), "size": size, "kind": one.kind, "guid": guids.code(one.provider)}
+        row["flags"] = one.flags
         row |= {"ext": len(data) + HEADER if extended else 0, "payload": len(data) + HEADER + len(extended)}
         row["end"] = len(data) + size
         for name, value in row.items():

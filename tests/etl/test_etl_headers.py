@@ -166,6 +166,8 @@ def test_message_with_every_option_flag(flags):
         assert payload(chunk, index) == b"ARGS"
         assert (got["has_time"], got["clock"]) == ((True, t.CLOCK + 6) if flags & 8 else (False, 0))
         assert (got["has_thread"], got["tid"], got["pid"]) == ((True, 51, 52) if flags & 0x20 else (False, 0, 0))
+        assert got["sequence"] == (900 if flags & 1 else 0)
+        assert got["component"] == (55 if flags & 6 == 4 else 0)
         if flags & 2:
             assert file.guids.raw[got["guid"]] == t.GUID_A
         else:

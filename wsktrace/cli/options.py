@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wsktrace.cli.output import Meter
     from wsktrace.trace import Trace
 
-__all__ = ["open_trace", "output_file", "quiet", "trace_input"]
+__all__ = ["open_trace", "output_file", "quiet", "symbols", "trace_input"]
 
 
 def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +31,24 @@ def output_file(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     """Return the option -o FILE with its help."""
     kind = click.Path(dir_okay=False, path_type=Path)
     return click.option("-o", "--output", "target", metavar="FILE", type=kind, help=text)
+
+
+def symbols(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what describes events."""
+    kind = click.Path(path_type=Path)
+    for decorate in (
+        click.option("--download", is_flag=True, help="Ask the servers of _NT_SYMBOL_PATH for the PDBs, too."),
+        click.option(
+            "--symbols",
+            multiple=True,
+            metavar="PATH",
+            type=kind,
+            help="PDB, TMF file, manifest, binary or folder of such (may be repeated). _NT_SYMBOL_PATH and"
+            " TRACE_FORMAT_SEARCH_PATH are looked at, too.",
+        ),
+    ):
+        function = decorate(function)
+    return function
 
 
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")

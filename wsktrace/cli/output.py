@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-__all__ = ["Meter", "emit", "emit_bytes", "format_for", "note", "wants_colour"]
+__all__ = ["Meter", "emit", "emit_bytes", "fit", "format_for", "leave_pipe", "note", "wants_colour"]
 
 #: What is printed instead where the terminal's encoding does not know the sign.
 _PLAIN = str.maketrans(
@@ -26,7 +26,7 @@ _PLAIN = str.maketrans(
 def note(message: str) -> None:
     """Print one line on stderr; control characters and line ends in it are made harmless."""
     line = "".join(c if c.isprintable() else " " for c in f"wsktrace: {message}")
-    sys.stderr.write(_fit(line, sys.stderr) + "\n")
+    sys.stderr.write(fit(line, sys.stderr) + "\n")
     sys.stderr.flush()
 
 
@@ -43,10 +43,15 @@ def emit(text: str, target: Path | None = None) -> None:
         emit_bytes(text.encode("utf-8", "replace"), target)
         return
     try:
-        sys.stdout.write(_fit(text, sys.stdout))
+        sys.stdout.write(fit(text, sys.stdout))
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (head, less) has seen enough; the exit status still tells the verdict
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_pipe()
+
+
+def leave_pipe() -> None:
+    """Point stdout at nothing, since its reader has gone away; what is still buffered goes there, too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def emit_bytes(data: bytes, target: Path) -> None:
@@ -75,7 +80,7 @@ def format_for(target: Path | None, chosen: str | None, endings: dict[str, str],
     return known
 
 
-def _fit(text: str, stream: object) -> str:
+def fit(text: str, stream: object) -> str:
     """Return ``text`` such that the stream's encoding can carry it."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:

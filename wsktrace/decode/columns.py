@@ -12,7 +12,7 @@ from wsktrace.decode import render
 from wsktrace.decode.gather import ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -137,6 +137,12 @@ class Decoded:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def to_the_byte(self, wanted: Collection[str] | None = None) -> Decoded:
+        """Return it with only those records counting whose payload was consumed whole, and the ``wanted`` columns."""
+        ok = self.ok & (self.left == 0)
+        chosen = {n: c for n, c in self.columns.items() if wanted is None or n in wanted}
+        return replace(self, columns={n: replace(c, valid=c.valid & ok) for n, c in chosen.items()}, ok=ok)
 
     def to_pylist(self, *, text: bool = False) -> list[dict[str, Any]]:
         """Return one dict per record, of Python values or of texts; for tests and for printing, not for speed."""

@@ -28,6 +28,10 @@ class Rule(Enum):
     PREFIX = "prefix"
     #: all that is left of the payload
     REST = "rest"
+    #: counted strings and SIDs as WPP's macros log them, with their forms of NULL (``wpp_nulls``)
+    LOGGED = "logged"
+    #: the same, and a string whose prefix is 5 has no characters
+    LOGGED_EMPTY = "logged empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,14 @@ class Field:
         in_type: a number of ``InType``.
         out_type: a number of ``OutType``.
         length: of strings and binaries: a ``Rule``, a number of units, or the name of an earlier integer field.
-        count: None for one value; for an array a number of elements, ``Rule.PREFIX`` or the name of an earlier field.
+        count: None for one value; for an array a number of elements, ``Rule.PREFIX``, the name of an earlier field, or
+            (elements of a fixed width) ``Rule.REST``: as many as the payload holds.
         fields: members of a struct (``in_type`` STRUCT).
         tag: the 28-bit field tag of TraceLogging.
         type_info: type information of a custom-serialised field.
         note: why this field is not what its metadata says, empty where it is.
+        optional: a payload may end right before it; the field then has no value and nothing is wrong. For what newer
+            writers append, behind fields that are there always.
     """
 
     name: str
@@ -55,6 +62,7 @@ class Field:
     tag: int = 0
     type_info: bytes | None = None
     note: str = ""
+    optional: bool = False
 
     @property
     def length_rule(self) -> Rule | int | str:
@@ -67,7 +75,7 @@ class Field:
     @property
     def is_known(self) -> bool:
         """Whether the in-type is one whose extent in the payload is known."""
-        special = (InType.NULL, InType.STRUCT, InType.SID, InType.POINTER, InType.SIZET)
+        special = (InType.NULL, InType.STRUCT, InType.SID, InType.WBEMSID, InType.POINTER, InType.SIZET)
         return self.in_type in NUMERIC or self.in_type in UNIT or self.in_type in special
 
     def width(self, pointer: int) -> int | None:
@@ -96,8 +104,8 @@ class Field:
         fixed = self.width(pointer)
         if fixed is not None:
             return fixed
-        if self.in_type == InType.SID:
-            return 8
+        if self.in_type in (InType.SID, InType.WBEMSID):
+            return 8 if self.in_type == InType.SID else 4
         if self.in_type in UNIT:
             rule = self.length_rule
             return 2 if rule is Rule.PREFIX else UNIT[self.in_type] if rule is Rule.TERMINATED else 0
@@ -121,11 +129,19 @@ def rest_field(note: str) -> Field:
 class Layout:
     """The fields of one event in the order of the payload.
 
-    ``problem`` says in words what of the metadata was not understood; empty where all was.
+    Attributes:
+        fields: they.
+        problem: what of the metadata was not understood, in words; empty where all was.
+        padded: the writer's struct may be packed or not (all fields have a fixed width, and the payload's size says
+            which): where it is as long as the struct with each field on its natural boundary, the fields lie like that.
+        exact: the description is second-hand: a record counts as decoded only where its payload is consumed to the
+            byte; elsewhere ``ok`` is False and no column is valid.
     """
 
     fields: tuple[Field, ...]
     problem: str = ""
+    padded: bool = False
+    exact: bool = False
     plans: dict[int, Plan] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -135,4 +151,4 @@ class Layout:
 
 
 def _has_pointers(fields: tuple[Field, ...]) -> bool:
-    return any(f.in_type in (InType.POINTER, InType.SIZET) or _has_pointers(f.fields) for f in fields)
+    return any(f.in_type in (InType.POINTER, InType.SIZET, InType.WBEMSID) or _has_pointers(f.fields) for f in fields)

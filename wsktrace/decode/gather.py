@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SPARE", "blocks", "extents", "numbers", "ranges", "terminators"]
+__all__ = ["SPARE", "blocks", "extents", "numbers", "ranges", "terminators", "wbem_sids"]
 
 #: Bytes that may be read at and after any place inside a chunk's payloads.
 SPARE: Final = 64
 #: Elements of one step where a step would else need memory without bound.
 _STEP: Final = 1 << 18
+_U8: Final = np.dtype("u1")
+_U32: Final = np.dtype("<u4")
 
 
 def blocks(data: NDArray[np.uint8], places: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
@@ -102,3 +104,21 @@ def terminators(
         active, at = active[going], at[going] + count * SPARE
         count = min(count * 4, 1024)
     return stop, found
+
+
+def wbem_sids(
+    data: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np.int64], before: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Find SIDs that have ``before`` bytes of a TOKEN_USER in front of them, or are four zero bytes.
+
+    Where the first four bytes are zero, what lies behind a TOKEN_USER decides: a SID has revision 1 and at most 15
+    sub-authorities, and it fits.
+
+    Returns start and length of each SID (no bytes where there is none), the place after it, whether it fits.
+    """
+    room, start = end - at, np.minimum(at + before, end)
+    revision, count = numbers(data, start, _U8), numbers(data, start + 1, _U8).astype(np.int64)
+    length = 8 + 4 * count
+    fits = room >= before + length
+    none = (room >= 4) & (numbers(data, at, _U32) == 0) & ~(fits & (revision == 1) & (count <= 15))
+    return np.where(none, at, start), np.where(none, 0, length), np.where(none, at + 4, start + length), fits | none

@@ -43,6 +43,7 @@ class InType:
     STRUCT: Final = 24  # TraceLogging's number; TDH tells structs by a flag
     COUNTEDBINARY: Final = 25
     SIZET: Final = 308  # like POINTER
+    WBEMSID: Final = 310  # a TOKEN_USER (two pointers) in front of the SID, or four zero bytes for none
 
 
 class OutType:

@@ -17,13 +17,18 @@ from wsktrace.etl.accounting import disk_shares, padded_sizes
 from wsktrace.etl.types import KIND_NAMES, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from wsktrace.decode.tracelogging import SchemaBook
     from wsktrace.etl.accounting import Survey
     from wsktrace.etl.types import Chunk, GuidTable
 
-__all__ = ["BYTE_CLASSES", "Family", "Format", "Holding", "Inventory"]
+__all__ = ["BYTE_CLASSES", "TRACELOGGING", "Family", "Format", "Holding", "Inventory"]
+
+#: What describes the events that describe themselves.
+TRACELOGGING: Final = "TraceLogging"
 
 #: The classes that every byte of a file is in (architecture, idea 5).
 BYTE_CLASSES: Final = ("headers", "judged", "readable", "no_format", "damaged", "filler")
@@ -84,7 +89,8 @@ class Holding:
     """The records of one source and one format.
 
     ``guid`` is None for kernel groups, other kinds and records without a GUID. ``bytes`` are bytes of the file,
-    ``unpacked_bytes`` those after decompression; both with the records' padding.
+    ``unpacked_bytes`` those after decompression; both with the records' padding. ``decoded_by`` says what describes
+    them, empty where nothing does.
     """
 
     family: Family
@@ -94,6 +100,7 @@ class Holding:
     events: int
     bytes: int
     unpacked_bytes: int
+    decoded_by: str = ""
 
 
 @dataclass(slots=True)
@@ -102,15 +109,24 @@ class Inventory:
 
     #: events per schema of the book, by its id
     by_schema: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _totals: dict[tuple[int, int, int], NDArray[np.int64]] = field(default_factory=dict, repr=False)
+    #: what describes records, in words, by the number that ``add`` takes
+    descriptions: list[str] = field(default_factory=lambda: [TRACELOGGING])
+    _totals: dict[tuple[int, int, int, int], NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
-    def add(self, chunk: Chunk, ids: NDArray[np.int32], judged: NDArray[np.bool_]) -> None:
+    def add(
+        self,
+        chunk: Chunk,
+        ids: NDArray[np.int32],
+        judged: NDArray[np.bool_],
+        described: NDArray[np.int32] | None = None,
+    ) -> None:
         """Count the records of one chunk.
 
         Args:
             chunk: the chunk.
             ids: schema id per record, -1 where it has none.
             judged: per record, whether it became an operation.
+            described: per record, which of ``descriptions`` it has, -1 for none; None: the self-describing ones only.
         """
         records = chunk.records
         if not len(records):
@@ -124,18 +140,20 @@ class Inventory:
         present = np.flatnonzero(np.bincount(source))
         compact = np.zeros(int(present[-1]) + 1, np.int64)
         compact[present] = np.arange(len(present))
-        formats = len(Format)
-        cell = compact[source] * formats + _formats(chunk, ids, judged)
-        events = np.bincount(cell, minlength=len(present) * formats)
+        known_by = (ids >= 0).astype(np.int32) - 1 if described is None else described
+        formats, ways = len(Format), len(self.descriptions) + 1
+        cell = (compact[source] * formats + _formats(chunk, known_by, judged)) * ways + known_by + 1
+        events = np.bincount(cell, minlength=len(present) * formats * ways)
         # sums of sizes stay far below 2**53, so the float weights of bincount are exact
         disk, unpacked = (
             np.bincount(cell, weights=sizes, minlength=len(events)).astype(np.int64)
             for sizes in (disk_shares(chunk), padded_sizes(chunk))
         )
         for index in np.flatnonzero(events).tolist():
-            which, form = divmod(index, formats)
+            rest, way = divmod(index, ways)
+            which, form = divmod(rest, formats)
             kin, code = divmod(int(present[which]), sources)
-            key = (kin, code - 1, form)
+            key = (kin, code - 1, form, way - 1)
             sums = np.array([events[index], disk[index], unpacked[index]], np.int64)
             known = self._totals.get(key)
             self._totals[key] = sums if known is None else known + sums
@@ -145,23 +163,22 @@ class Inventory:
         counts[: len(self.by_schema)] += self.by_schema
         self.by_schema = counts.astype(np.int64)
 
-    def holdings(self, book: SchemaBook, guids: GuidTable) -> list[Holding]:
-        """Return what is in the trace by source and format, most events first."""
+    def holdings(self, book: SchemaBook, guids: GuidTable, names: Mapping[int, str] | None = None) -> list[Holding]:
+        """Return what is in the trace by source and format, most events first; ``names``: of providers, by code."""
         out = []
-        for (kin, code, form), (events, disk, unpacked) in self._totals.items():
+        for (kin, code, form, way), (events, disk, unpacked) in self._totals.items():
             family = _FAMILIES[kin]
             guid = guids.text(code) if kin <= 2 and code >= 0 else None
-            out.append(
-                Holding(
-                    family, _name(family, code, guid, book), guid, Format(form), int(events), int(disk), int(unpacked)
-                )
-            )
-        return sorted(out, key=lambda h: (-h.events, h.family.value, h.name, h.guid or "", h.format))
+            name = (names or {}).get(code, "") if guid is not None else ""
+            name = name or _name(family, code, guid, book)
+            by = self.descriptions[way] if way >= 0 else ""
+            out.append(Holding(family, name, guid, Format(form), int(events), int(disk), int(unpacked), by))
+        return sorted(out, key=lambda h: (-h.events, h.family.value, h.name, h.guid or "", h.format, h.decoded_by))
 
     def bytes(self, survey: Survey, *, unpacked: bool = False) -> dict[str, int]:
         """Return the bytes of the file by class; the sum is its size (``unpacked``: after decompression)."""
         out = dict.fromkeys(BYTE_CLASSES, 0)
-        for (_, _, form), sums in self._totals.items():
+        for (_, _, form, _), sums in self._totals.items():
             out[_CLASS[Format(form)]] += int(sums[2 if unpacked else 1])
         if unpacked:
             parts = (survey.unpacked_headers_bytes, survey.unpacked_damaged_bytes, survey.unpacked_filler_bytes)
@@ -181,10 +198,10 @@ class Inventory:
         return tuple(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _formats(chunk: Chunk, ids: NDArray[np.int32], judged: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _formats(chunk: Chunk, described: NDArray[np.int32], judged: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the ``Format`` of each record."""
     records = chunk.records
-    form = np.where(ids >= 0, int(Format.READABLE), int(Format.NONE))
+    form = np.where(described >= 0, int(Format.READABLE), int(Format.NONE))
     form[judged] = Format.JUDGED
     form[(records.id == 0) & ((records.kind == Kind.SYSTEM32) | (records.kind == Kind.SYSTEM64))] = Format.HEADER
     return form

@@ -15,9 +15,10 @@ import numpy as np
 
 from wsktrace.decode.columns import ColumnData, Decoded
 from wsktrace.decode.fields import Field, Layout, Rule, rest_field
-from wsktrace.decode.gather import blocks, extents, numbers, ranges, terminators
+from wsktrace.decode.gather import blocks, extents, numbers, ranges, terminators, wbem_sids
 from wsktrace.decode.intypes import UNIT, InType
 from wsktrace.decode.plan import Array, Plan, Run, Span, plan_for
+from wsktrace.decode.wpp_nulls import logged
 from wsktrace.etl.types import Kind
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.plan import Step
     from wsktrace.etl.types import Chunk
 
-__all__ = ["ColumnData", "Decoded", "Field", "Layout", "Rule", "decode", "rest_field"]
+__all__ = ["ColumnData", "Decoded", "Field", "Layout", "Rule", "decode", "narrow_rows", "rest_field"]
 
 _U16: Final = np.dtype("<u2")
 _U8: Final = np.dtype("u1")
@@ -36,6 +37,8 @@ _U8: Final = np.dtype("u1")
 _ROWS: Final = 8192
 #: Payload bytes of one portion of a layout with arrays: bounds the element positions in memory.
 _PORTION: Final = 1 << 20
+#: option flags of a message
+_POINTER32, _POINTER64 = 0x40, 0x80
 _THIRTY_TWO: Final = np.array(
     [Kind.SYSTEM32, Kind.COMPACT32, Kind.FULL32, Kind.INSTANCE32, Kind.PERFINFO32, Kind.EVENT32]
 )
@@ -44,7 +47,14 @@ Scope = dict[str, "NDArray[np.int64]"]
 Out = dict[str, ColumnData]
 
 
-def decode(layout: Layout, chunk: Chunk, rows: NDArray[np.int64], *, wanted: Collection[str] | None = None) -> Decoded:
+def decode(
+    layout: Layout,
+    chunk: Chunk,
+    rows: NDArray[np.int64],
+    *,
+    wanted: Collection[str] | None = None,
+    pointer: int = 8,
+) -> Decoded:
     """Decode the payloads of records that all have one layout.
 
     Args:
@@ -52,20 +62,69 @@ def decode(layout: Layout, chunk: Chunk, rows: NDArray[np.int64], *, wanted: Col
         chunk: the chunk that holds them.
         rows: int64, which records of the chunk; any order.
         wanted: names of the columns to give; what lies behind the last of them is not even looked at. None: all.
+        pointer: bytes of a pointer in messages (WPP) that do not say it themselves; from the log header.
     """
     records = chunk.records
-    narrow = np.isin(records.kind[rows], _THIRTY_TWO) if layout.has_pointers else np.zeros(len(rows), np.bool_)
+    narrow = narrow_rows(chunk, rows, pointer) if layout.has_pointers else np.zeros(len(rows), np.bool_)
     if narrow.any() and not narrow.all():
         first, second = np.flatnonzero(narrow), np.flatnonzero(~narrow)
-        parts = [decode(layout, chunk, rows[i], wanted=wanted) for i in (first, second)]
+        parts = [decode(layout, chunk, rows[i], wanted=wanted, pointer=pointer) for i in (first, second)]
         return _join(parts, np.argsort(np.concatenate([first, second]), kind="stable"))
-    plan = plan_for(layout, 4 if narrow.any() else 8)
+    pointer = 4 if narrow.any() else 8
+    plan = plan_for(layout, pointer)
     starts, ends = records.payload[rows], records.end[rows]
+    if layout.padded:
+        return _by_width(plan, plan_for(layout, pointer, padded=True), chunk.data, rows, starts, ends, wanted)
+    if layout.exact:
+        return _in_portions(plan, chunk.data, rows, starts, ends, None).to_the_byte(wanted)
+    return _in_portions(plan, chunk.data, rows, starts, ends, wanted)
+
+
+def _in_portions(
+    plan: Plan,
+    data: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    wanted: Collection[str] | None,
+) -> Decoded:
     if not plan.has_arrays:
-        return _decode(plan, chunk.data, rows, starts, ends, wanted)
+        return _decode(plan, data, rows, starts, ends, wanted)
     cuts = _portions(ends - starts)
-    pieces = [_decode(plan, chunk.data, rows[c], starts[c], ends[c], wanted) for c in cuts]
+    pieces = [_decode(plan, data, rows[c], starts[c], ends[c], wanted) for c in cuts]
     return _join(pieces, None)
+
+
+def _by_width(
+    packed: Plan,
+    padded: Plan,
+    data: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    wanted: Collection[str] | None,
+) -> Decoded:
+    """Decode structs that are packed or not, as the size of each payload says."""
+    wide = ends - starts == sum(s.width or 0 for s in padded.steps if not isinstance(s, Span))
+    if not wide.any():
+        return _decode(packed, data, rows, starts, ends, wanted)
+    first, second = np.flatnonzero(wide), np.flatnonzero(~wide)
+    parts = [
+        _decode(plan, data, rows[i], starts[i], ends[i], wanted) for plan, i in ((padded, first), (packed, second))
+    ]
+    return _join(parts, np.argsort(np.concatenate([first, second]), kind="stable"))
+
+
+def narrow_rows(chunk: Chunk, rows: NDArray[np.int64], pointer: int = 8) -> NDArray[np.bool_]:
+    """Return which records' pointers have four bytes; ``pointer`` as for `decode`."""
+    kind = chunk.records.kind[rows]
+    narrow = np.isin(kind, _THIRTY_TWO)
+    messages = kind == Kind.MESSAGE
+    if messages.any():
+        flags = chunk.records.flags[rows]
+        silent = (flags & (_POINTER32 | _POINTER64)) == 0
+        narrow |= messages & (((flags & _POINTER32) != 0) | (silent & (pointer == 4)))
+    return narrow
 
 
 def _portions(sizes: NDArray[np.int64]) -> list[slice]:
@@ -196,9 +255,13 @@ class _Cursor:
         """One field whose extent is in the payload."""
         start, length, after, fits = self.extent(step)
         valid = self.ok & fits
+        if step.field.optional:
+            absent = self.ok & (self.at == self.end)
+            valid &= ~absent
+            after, fits = np.where(absent, self.at, after), fits | absent
         if step.length is not Rule.REST or not step.field.note:
             self.at = np.where(valid, after, self.at)
-        self.ok = valid
+        self.ok = self.ok & fits
         if out is not None and step.name in names:
             out[step.name] = self.column(
                 step.field, valid, start=np.where(valid, start, self.at), length=np.where(valid, length, 0)
@@ -209,9 +272,13 @@ class _Cursor:
         at, end = self.at, self.end
         room = end - at
         unit = UNIT.get(step.field.in_type, 1)
+        if step.length in (Rule.LOGGED, Rule.LOGGED_EMPTY):
+            return logged(self.data, at, end, step.field.in_type, empty=step.length is Rule.LOGGED_EMPTY)
         if step.field.in_type == InType.SID:
             length = 8 + 4 * numbers(self.data, at + 1, _U8).astype(np.int64)
             return at, length, at + length, (room >= 8) & (room >= length)
+        if step.field.in_type == InType.WBEMSID:
+            return wbem_sids(self.data, at, end, 2 * step.pointer)
         if step.length is Rule.TERMINATED:
             stop, found = terminators(self.data, at, end, unit)
             return at, stop - at, stop + found * unit, found | (stop > at)
@@ -241,6 +308,8 @@ class _Cursor:
             at = np.where(fits, at + 2, at)
         elif isinstance(step.count, str):
             count = self.scope[step.count]
+        elif step.count is Rule.REST:
+            count = (self.end - at) // max(step.least, 1)
         else:
             assert isinstance(step.count, int)
             count = np.full(len(at), step.count, np.int64)

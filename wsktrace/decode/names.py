@@ -28,6 +28,8 @@ WELL_KNOWN: Final[dict[str, str]] = {
     "90cbdc39-4a3e-11d1-84f4-0000f80464e3": "FileIo",
     "9a280ac0-c8e0-11d1-84e2-00c04fb998a2": "TcpIp",
     "bf3a50c5-a9c9-4988-a005-2df0b7c80f80": "UdpIp",
+    "def2fe46-7bd6-4b80-bd94-f57fe20d0ce3": "StackWalk",
+    "6a399ae0-4bc6-4de9-870b-3657f8947e7e": "RT_LostEvent",
     # manifest providers of Windows and .NET
     "22fb2cd6-0e7b-422b-a0c7-2fad1fd0e716": "Microsoft-Windows-Kernel-Process",
     "edd08927-9cc4-4e65-b970-c2560fb5c289": "Microsoft-Windows-Kernel-File",

@@ -48,11 +48,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One field whose extent is found in the payload; ``length`` is a number of units or a column's name."""
+    """One field whose extent is found in the payload.
+
+    ``length`` is a number of units or a column's name; ``pointer`` the bytes of one.
+    """
 
     name: str
     field: Field
     length: Rule | int | str
+    pointer: int = 8
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,7 +66,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """Several elements of one field; ``count`` is a number, PREFIX or a column's name.
+    """Several elements of one field; ``count`` is a number, PREFIX, REST or a column's name.
 
     ``width`` is the bytes of one element where all are alike, else None; ``least`` the fewest.
     ``dtype`` is given for numbers, ``steps`` for structs, neither for strings and binaries.
@@ -103,13 +107,17 @@ class Plan:
     has_arrays: bool
 
 
-def plan_for(layout: Layout, pointer: int) -> Plan:
-    """Return the plan of a layout for records whose pointers have 4 or 8 bytes; made once."""
-    known = layout.plans.get(pointer)
+def plan_for(layout: Layout, pointer: int, *, padded: bool = False) -> Plan:
+    """Return the plan of a layout for records whose pointers have 4 or 8 bytes; made once.
+
+    ``padded``: with each field on its natural boundary, as in a C struct that is not packed.
+    """
+    which = -pointer if padded else pointer
+    known = layout.plans.get(which)
     if known is None:
-        maker = _Maker(pointer)
+        maker = _Maker(pointer, padded)
         steps = maker.steps(layout.fields, "", ({},))
-        known = layout.plans[pointer] = Plan(
+        known = layout.plans[which] = Plan(
             tuple(steps), maker.fields, frozenset(maker.needed), any(isinstance(s, Array) for s in steps)
         )
     return known
@@ -118,6 +126,7 @@ def plan_for(layout: Layout, pointer: int) -> Plan:
 @dataclass(slots=True)
 class _Maker:
     pointer: int
+    padded: bool = False
     fields: dict[str, Field] = field(default_factory=dict)
     needed: set[str] = field(default_factory=set)
 
@@ -128,7 +137,8 @@ class _Maker:
 
         def close() -> None:
             if run:
-                out.append(Run(tuple(run), run[-1].offset + run[-1].width))
+                width = run[-1].offset + run[-1].width
+                out.append(Run(tuple(run), self.padding(width, max(p.width for p in run)) + width))
                 run.clear()
 
         def walk(members: Iterable[Field], prefix: str, scopes: tuple[dict[str, str], ...]) -> None:
@@ -139,6 +149,7 @@ class _Maker:
                 width = one.width(self.pointer)
                 if one.count is None and width is not None and width <= SPARE:
                     offset = run[-1].offset + run[-1].width if run else 0
+                    offset += self.padding(offset, width)
                     if offset + width > SPARE:
                         close()
                         offset = 0
@@ -151,6 +162,10 @@ class _Maker:
         close()
         return out
 
+    def padding(self, offset: int, width: int) -> int:
+        """Bytes up to the next multiple of ``width``; none in a packed struct."""
+        return -offset % width if self.padded and width else 0
+
     def one(self, one: Field, prefix: str, scopes: tuple[dict[str, str], ...]) -> Span | Array:
         """Turn a field that is no part of a run into its step."""
         length = self.reference(one.length_rule, scopes)
@@ -159,13 +174,13 @@ class _Maker:
             lost = rest_field(f"the length or count of field {one.name!r} is given by no earlier field")
             return Span(self.name(prefix, lost, scopes), lost, Rule.REST)
         if count is None:
-            return Span(self.name(prefix, one, scopes), one, length)
+            return Span(self.name(prefix, one, scopes), one, length, self.pointer)
         width, least = one.width(self.pointer), one.least(self.pointer)
         if one.in_type == InType.STRUCT:
             inner = tuple(self.steps(one.fields, f"{prefix}{one.name}.", (*scopes, {})))
             return Array(f"{prefix}{one.name}", one, count, width, least, None, inner, None)
         name = self.name(prefix, one, scopes)
-        element = Span(name, one, length) if width is None else None
+        element = Span(name, one, length, self.pointer) if width is None else None
         return Array(name, one, count, width, least, self.dtype(one), (), element)
 
     def dtype(self, one: Field) -> np.dtype[np.generic] | None:

@@ -110,8 +110,8 @@ def _from_bytes(field: Field, raw: bytes) -> str | bytes | None:
     if kind == InType.SYSTEMTIME:
         year, month, _, day, hour, minute, second, milli = struct.unpack("<8H", raw)
         return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
-    if kind == InType.SID:
-        return sid(raw)
+    if kind in (InType.SID, InType.WBEMSID):
+        return "NULL" if raw == b"NULL" else sid(raw)  # what WPP logs in place of none
     if out == OutType.IPV6 and len(raw) == 16:
         return _ip(raw)
     if out == OutType.IPV4 and len(raw) == 4:

@@ -49,6 +49,7 @@ class _Columns:
         self.version, self.channel = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
         self.level, self.opcode = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
         self.keyword = np.zeros(n, np.uint64)
+        self.sequence, self.component = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
         self.damaged: list[NDArray[np.int64]] = []
 
     def header(self, rows: Any, struct: np.dtype[np.void], last: str) -> NDArray[Any]:
@@ -117,12 +118,14 @@ def _message(c: _Columns, rows: Any) -> None:
 
 def _message_form(c: _Columns, halves: NDArray[np.uint32], rows: NDArray[np.int64], form: int) -> None:
     """Read the messages that have the same optional fields, which then lie at the same places."""
-    at = 8 + (4 if form & _SEQUENCE else 0)
-    guid = time = thread = 0
+    at = 8
+    sequence = guid = component = time = thread = 0
+    if form & _SEQUENCE:
+        sequence, at = at, at + 4
     if form & _GUID:
         guid, at = at, at + 16
     elif form & _COMPONENT:
-        at += 4
+        component, at = at, at + 4
     if form & _TIME:
         time, at = at, at + 8
     if form & _SYSTEM_INFO:
@@ -141,6 +144,10 @@ def _message_form(c: _Columns, halves: NDArray[np.uint32], rows: NDArray[np.int6
     def word(byte: int) -> NDArray[np.uint64]:
         return half(byte) | half(byte + 4).astype(np.uint64) << np.uint64(32)
 
+    if sequence:
+        c.sequence[rows] = half(sequence)
+    if component:
+        c.component[rows] = half(component)
     if guid:
         c.guid_low[rows], c.guid_high[rows], c.has_guid[rows] = word(guid), word(guid + 8), True
     if time:
@@ -224,6 +231,8 @@ def read_columns(
         payload=c.payload,
         end=c.end,
         ext=c.ext,
+        sequence=c.sequence,
+        component=c.component,
     )
     damaged = np.sort(np.concatenate(c.damaged)) if c.damaged else np.zeros(0, np.int64)
     return records, damaged

@@ -166,6 +166,10 @@ class Records:
     end: NDArray[np.int64]
     #: first byte of the extended data items in ``Chunk.data``, 0 where there are none
     ext: NDArray[np.int64]
+    #: MESSAGE with option flag 1: its sequence number in the session; else 0
+    sequence: NDArray[np.uint32]
+    #: MESSAGE with option flag 4 and not 2: the component id that stands in the GUID's place; else 0
+    component: NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.offset)

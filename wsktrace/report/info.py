@@ -16,6 +16,7 @@ from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import time_text
 
 if TYPE_CHECKING:
+    from wsktrace.decode.contents import Contents
     from wsktrace.decode.inventory import Holding
     from wsktrace.etl.file import LogHeader, Survey, TraceFile
     from wsktrace.etl.types import Buffers
@@ -61,6 +62,8 @@ _NEEDS: Final = {
     Family.KERNEL: "format of the kernel event",
     Family.OTHER: "unknown kind of record",
 }
+#: PDBs of a trace that are told one by one.
+_FEW_PDBS: Final = 4
 _LOST_FLAGS: Final = 0x6
 _TYPE_HEADER: Final = 4
 _STATE_HEADER: Final = 1
@@ -68,8 +71,10 @@ _BUFFERING: Final = 0x400
 _CIRCULAR: Final = 0x2
 
 
-def info(reading: Reading) -> dict[str, Any]:
+def info(reading: Reading, contents: Contents | None = None) -> dict[str, Any]:
     """Return all that is known of a file, as JSON can hold it; the file must have been read to its end.
+
+    ``contents`` must be what the file was read with; it tells where what is missing would be found.
 
     Times are ISO 8601 in UTC with nine digits, null where the file does not say; sizes are bytes; ``bytes`` and
     ``unpacked_bytes`` are by class, before and after decompression, and the first adds up to ``size``.
@@ -80,7 +85,8 @@ def info(reading: Reading) -> dict[str, Any]:
     assert survey is not None  # facts_of has seen to that
     start = file.clock.start_ns if header.start_time > 0 else None
     end = file.clock.end_ns
-    held = reading.inventory.holdings(reading.book, file.guids)
+    names = None if contents is None else contents.names()
+    held = reading.inventory.holdings(reading.book, file.guids, names)
     unpacked = reading.inventory.bytes(survey, unpacked=True)
     compressed = bool(survey.buffers.compressed.any())
     return {
@@ -112,7 +118,8 @@ def info(reading: Reading) -> dict[str, Any]:
         "remarks": _remarks(header, survey, facts),
         "bytes": reading.inventory.bytes(survey),
         "unpacked_bytes": unpacked,
-        "providers": [_provider(h) for h in held if h.format is not Format.HEADER],
+        "providers": [_provider(h, contents) for h in held if h.format is not Format.HEADER],
+        "pdbs": _pdbs(contents),
         "schemas": _schemas(reading),
         "records_without_room": reading.book.refused,
     }
@@ -186,7 +193,13 @@ def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{' is' if count == 1 else 's are'}"
 
 
-def _provider(held: Holding) -> dict[str, Any]:
+def _pdbs(contents: Contents | None) -> list[dict[str, Any]]:
+    """Return the PDBs that the trace names."""
+    named = [] if contents is None else sorted(contents.debug_ids)
+    return [{"name": one.name, "guid": one.guid, "age": one.age, "store_path": one.store_path} for one in named]
+
+
+def _provider(held: Holding, contents: Contents | None) -> dict[str, Any]:
     readable = held.format in (Format.JUDGED, Format.READABLE)
     return {
         "name": held.name or None,
@@ -196,9 +209,24 @@ def _provider(held: Holding) -> dict[str, Any]:
         "bytes": held.bytes,
         "unpacked_bytes": held.unpacked_bytes,
         "class": {Format.JUDGED: "judged", Format.READABLE: "readable"}.get(held.format, "no_format"),
-        "decoded_by": "TraceLogging" if readable else None,
+        "decoded_by": held.decoded_by or None if readable else None,
         "needs": None if readable else _NEEDS[held.family],
+        "where": None if readable else _where(held.family, contents),
     }
+
+
+def _where(family: Family, contents: Contents | None) -> str | None:
+    """Return where what describes records would be found, None where that is not known."""
+    if family is Family.EVENT:
+        return "the provider's manifest (.man) or the binary that holds it, for --symbols"
+    if family is not Family.MESSAGE:
+        return None
+    named = [] if contents is None else sorted(contents.debug_ids)
+    if 0 < len(named) <= _FEW_PDBS:
+        return "in a symbol store: " + ", ".join(one.store_path for one in named)
+    if named:
+        return f"where the driver was built; the trace names {len(named):,} PDBs, its own among them"
+    return "where the driver was built; the trace does not name its PDB"
 
 
 def _schemas(reading: Reading) -> list[dict[str, Any]]:

@@ -142,7 +142,7 @@ def _sources(providers: list[dict[str, Any]]) -> list[str]:
     rows = [("events", "bytes", "source", "", "format")]
     for p in shown:
         form = f"{p['decoded_by']}, {p['class']}" if p["decoded_by"] else f"no format: needs {p['needs']}"
-        if p["family"] in ("kernel", "other"):
+        if p["class"] == "no_format" and p["family"] in ("kernel", "other"):
             form = "no format"
         name = clean(p["name"]) if p["name"] else {"message": "WPP message"}.get(p["family"], "unknown provider")
         rows.append((f"{p['events']:,}", f"{p['bytes']:,}", name, f"{{{p['guid']}}}" if p["guid"] else "", form))
@@ -151,10 +151,10 @@ def _sources(providers: list[dict[str, Any]]) -> list[str]:
     if len(providers) > len(shown):
         rest = providers[len(shown) :]
         lines.append(f"and {len(rest):,} more with {sum(p['events'] for p in rest):,} events; --format json lists them")
-    if any(not p["decoded_by"] for p in providers):
-        lines.append(
-            "this version decodes TraceLogging; manifests, MOF classes, TMF files and kernel events it only counts"
-        )
+    for family, what in (("message", "WPP messages without format"), ("event", "events without format")):
+        missing = [p for p in providers if p["family"] == family and p["where"]]
+        if missing:
+            lines.append(f"{sum(p['events'] for p in missing):,} {what}: {clean(missing[0]['where'])}")
     return lines
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsktrace.decode.columns import ColumnData
+    from wsktrace.decode.contents import Contents
     from wsktrace.decode.tracelogging import Schema
     from wsktrace.etl.file import TraceFile
     from wsktrace.etl.types import Chunk, GuidTable
@@ -96,12 +97,14 @@ def read(
     *,
     profile: Profile | None = None,
     operations: bool = True,
+    contents: Contents | None = None,
     chunk_bytes: int = 16 << 20,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reading:
     """Read a file once, chunk by chunk: its operations, and the inventory of all that is in it.
 
-    ``operations=False`` takes the inventory only.
+    ``operations=False`` takes the inventory only; with ``contents`` it knows all that describes the file's records,
+    else the self-describing ones.
     """
     chosen = profile or load_profile()
     reading = Reading(file, chosen, Operations.empty())
@@ -111,7 +114,8 @@ def read(
         wanted = np.append(judged_schemas(reading.book, file.guids, chosen), False)
         judged = wanted[ids]
         judged[judged] = _OPCODE_PHASES[_op_codes(reading.book)[ids[judged]], chunk.records.opcode[judged]] != 0xFF
-        reading.inventory.add(chunk, ids, judged)
+        described = None if contents is None else contents.describe(chunk, ids, reading.inventory.descriptions)
+        reading.inventory.add(chunk, ids, judged, described)
         if operations and np.any(judged):
             part = _operations(chunk, ids, judged, reading.book)
             part.time = file.clock.to_ns(part.clock)
