@@ -91,6 +91,11 @@ class Contents:
                 out[part[~decode(found.layout, chunk, part, wanted=()).ok]] = -1
         return out
 
+    def undescribed(self, family: str) -> int:
+        """Return how many records of a family nothing describes."""
+        pairs = zip(self.kinds.kinds, self.kinds.counts, strict=True)
+        return sum(n for kind, n in pairs if kind.key.family == family and self.catalog.find(kind) is None)
+
     def names(self) -> dict[int, str]:
         """Return the names of providers that formats tell, by the code of their GUID."""
         out: dict[int, str] = {}
