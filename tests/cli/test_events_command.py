@@ -150,6 +150,17 @@ def test_json_lines(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found[5]["pid"] is None
 
 
+def test_messages_without_a_format_are_said(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more, said in (
+        (["--symbols", str(mixed.parent / "drv.tmf")], "mixed.etl: 1 WPP message has no format; wsktrace info says"),
+        ([], "mixed.etl: 3 WPP messages have no format; wsktrace info says"),
+    ):
+        assert run(["events", str(mixed), *more]) == 0
+        assert said in capsys.readouterr().err
+    assert run(["events", str(mixed), "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_csv(mixed: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     assert printed(capsys, mixed, *OWN, "--symbols", mixed.parent, "-o", target) == []

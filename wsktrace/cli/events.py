@@ -76,6 +76,7 @@ def command(
                 _write_lines(reading, form, prefix, sys.stdout)
             except BrokenPipeError:  # the reader has seen enough
                 leave_pipe()
+                return 0
     if not quiet:
         for sentence in reading.notes():
             note(sentence)
@@ -117,6 +118,12 @@ class _Reading:
         if count:
             more = f" (and {count - 1:,} more)" if count > 1 else ""
             self._problems.append(f"{contents.file.name}: {contents.problems[0]}{more}")
+        missing = contents.undescribed("message")
+        if missing:
+            what = "WPP message has" if missing == 1 else "WPP messages have"
+            self._problems.append(
+                f"{contents.file.name}: {missing:,} {what} no format; wsktrace info says what it needs"
+            )
 
 
 def _write_lines(reading: _Reading, form: str, prefix: Prefix, out: IO[str]) -> None:

@@ -72,18 +72,29 @@ class Contents:
             descriptions: ``EventFormat.source`` of what was met before.
         """
         kinds = self.kinds.assign(chunk, schemas, self.file.guids, count=False)
-        out = np.full(len(kinds), -1, np.int32)
+        known = np.full(len(self.kinds.kinds) + 1, -1, np.int32)  # the last one is that of no kind
+        exact = np.zeros(len(known), np.bool_)
+        places = {source: at for at, source in enumerate(descriptions)}
         for number in np.unique(kinds[kinds >= 0]).tolist():
             found = self.catalog.find(self.kind(number))
-            if found is None:
-                continue
-            if found.source not in descriptions:
-                descriptions.append(found.source)
-            rows = np.flatnonzero(kinds == number)
-            if found.layout.exact:  # counts where it takes the payload to the byte
-                rows = rows[decode(found.layout, chunk, rows, wanted=()).ok]
-            out[rows] = descriptions.index(found.source)
+            if found is not None:
+                known[number] = places.setdefault(found.source, len(places))
+                exact[number] = found.layout.exact
+        descriptions[:] = places
+        out = known[kinds]
+        # what is second-hand counts where it takes the payload to the byte
+        rows = np.flatnonzero(exact[kinds])
+        rows = rows[np.argsort(kinds[rows], kind="stable")]
+        for part in np.split(rows, np.flatnonzero(np.diff(kinds[rows])) + 1):
+            found = self.catalog.find(self.kind(int(kinds[part[0]]))) if len(part) else None
+            if found is not None:
+                out[part[~decode(found.layout, chunk, part, wanted=()).ok]] = -1
         return out
+
+    def undescribed(self, family: str) -> int:
+        """Return how many records of a family nothing describes."""
+        pairs = zip(self.kinds.kinds, self.kinds.counts, strict=True)
+        return sum(n for kind, n in pairs if kind.key.family == family and self.catalog.find(kind) is None)
 
     def names(self) -> dict[int, str]:
         """Return the names of providers that formats tell, by the code of their GUID."""
