@@ -12,8 +12,8 @@ import numpy as np
 
 from wsktrace.decode.carriers import Carriers
 from wsktrace.decode.catalog import Catalog
-from wsktrace.decode.catalogue import Catalogue
 from wsktrace.decode.debug_ids import MAX_IDS, DebugId, debug_ids
+from wsktrace.decode.etl_parser_catalogue import Catalogue
 from wsktrace.decode.event_metadata import EventMetadata
 from wsktrace.decode.event_source import EventSourceManifests
 from wsktrace.decode.formats import RecordKey

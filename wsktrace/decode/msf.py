@@ -75,7 +75,7 @@ class Msf:
             raise InputError(f"{name or source!s}: {e.strerror or e}") from e
         try:
             self._open()
-        except BaseException:
+        except BaseException:  # whatever ends it, nothing stays open
             self.close()
             raise
 

@@ -59,7 +59,7 @@ def _spool(reader: IO[bytes], name: str, packed: int | None) -> BinaryIO:
             _check_block(block, name, None if limit is None else limit - done)
             target.write(block)
         target.seek(0)
-    except BaseException:
+    except BaseException:  # whatever ends it, nothing stays open
         target.close()
         raise
     return target

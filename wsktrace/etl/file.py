@@ -156,6 +156,6 @@ def open_trace(source: str | os.PathLike[str] | BinaryIO, *, member: str | None 
     opened = open_source(source, member=member)
     try:
         return TraceFile(opened, _read_header(opened))
-    except BaseException:
+    except BaseException:  # whatever ends it, nothing stays open
         opened.close()
         raise

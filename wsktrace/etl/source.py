@@ -175,7 +175,7 @@ def open_source(source: str | os.PathLike[str] | BinaryIO, *, member: str | None
         if not containers.seekable(file):
             file, owned = containers.spool_stream(file, name, owned=owned), True
         inner, name = _inner(file, name, member)
-    except BaseException:
+    except BaseException:  # whatever ends it, nothing stays open
         if owned:
             file.close()
         raise

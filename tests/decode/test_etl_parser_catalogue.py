@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 from decode_tools import Made, all_rows, chunk_of
 
-from wsktrace.decode import catalogue
-from wsktrace.decode.catalogue import SOURCE, Catalogue
+from wsktrace.decode import etl_parser_catalogue as catalogue
+from wsktrace.decode.etl_parser_catalogue import SOURCE, Catalogue
 from wsktrace.decode.fields import Rule
 from wsktrace.decode.formats import RecordKey
 from wsktrace.decode.intypes import InType
@@ -110,7 +110,8 @@ def test_a_record_counts_where_it_is_consumed_to_the_byte() -> None:
 
 def test_nothing_of_it_is_imported() -> None:
     code = (
-        "import sys; from wsktrace.decode.catalogue import Catalogue; from wsktrace.decode.formats import RecordKey;"
+        "import sys; from wsktrace.decode.etl_parser_catalogue import Catalogue;"
+        "from wsktrace.decode.formats import RecordKey;"
         f"assert Catalogue().find(RecordKey('event', {AFD.bytes_le!r}, 1000));"
         "assert not {'etl', 'construct'} & set(sys.modules)"
     )
@@ -124,6 +125,8 @@ def test_without_the_library_there_are_no_formats(monkeypatch: pytest.MonkeyPatc
     broken = '"""\nSome-Provider\nGUID : 00000000-0000-0000-0000-00000000000a\n"""\nclass A(\n'
     (package / "parsers" / "etw" / "Broken.py").write_text(broken)
     (package / "parsers" / "etw" / "Odd.py").write_bytes(b"\xff\xfe\0\0")
+    # another test may have imported the real one
+    monkeypatch.delitem(sys.modules, "etl", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
     catalogue._index.cache_clear()
     try:
