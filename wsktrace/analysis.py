@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.contents import Contents
     from wsktrace.decode.symbols import Symbols
     from wsktrace.model.lives import Lives
-    from wsktrace.rules.engine import Judgement
+    from wsktrace.rules.findings import Judgement
     from wsktrace.wsk.mapping import Reading
 
 __all__ = ["Analysis"]
@@ -43,6 +43,7 @@ class Analysis:
         select: Iterable[str] | None = None,
         ignore: Iterable[str] | None = None,
         unknown: bool = False,
+        notes: bool = False,
         symbols: Iterable[str | os.PathLike[str]] = (),
         download: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
@@ -51,6 +52,7 @@ class Analysis:
         self._chosen = tuple(select) if select is not None else None
         self._ignored = tuple(ignore) if ignore is not None else None
         self._unknown = unknown
+        self._notes = notes
         self._progress = progress
         self._check_rules()
         self._symbols = self._open_symbols(symbols, download=download)
@@ -121,7 +123,9 @@ class Analysis:
 
             lives = self.lives
             self._say("judging", 0, 0)
-            self._judgement = judge(lives, chosen=self._chosen, ignored=self._ignored, unknown=self._unknown)
+            self._judgement = judge(
+                lives, chosen=self._chosen, ignored=self._ignored, unknown=self._unknown, notes=self._notes
+            )
         return self._judgement
 
     @property

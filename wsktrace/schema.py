@@ -290,7 +290,7 @@ _FINDINGS = Table(
     (
         _key("finding_id", "unique in the trace"),
         Column("rule", "word", "id of the rule", nullable=False),
-        Column("verdict", "word", "fail, suspect, or unknown (only where asked for)", nullable=False),
+        Column("verdict", "word", "fail, suspect, or, only where asked for, unknown or note", nullable=False),
         Column("severity", "word", "error, warning or info", nullable=False),
         Column("party", "word", "whose duty the rule is: client, provider or instrumentation", nullable=False),
         Column("reason", "word", "U-CAP, U-START, U-LOST, U-ORDER, U-ALIAS or U-END; null for fail"),

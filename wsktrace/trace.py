@@ -47,6 +47,7 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
     unknown: bool = False,
+    notes: bool = False,
     symbols: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     download: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -60,6 +61,7 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
         select: ids of the rules to judge by (``SD-LEAK`` or ``WSK-SD-LEAK``); all where None.
         ignore: ids of the rules to leave out.
         unknown: whether ``findings`` lists what the trace cannot decide, too.
+        notes: whether ``findings`` lists what is legal and worth knowing, too.
         symbols: what describes events for ``Trace.events``: PDBs, TMF files, manifests, binaries, folders of them.
         download: whether the servers of ``_NT_SYMBOL_PATH`` may be asked for PDBs.
         progress: called with (stage, done, total); a total of 0 where it is not known.
@@ -81,6 +83,7 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
             select=select,
             ignore=ignore,
             unknown=unknown,
+            notes=notes,
             symbols=(symbols,) if isinstance(symbols, (str, os.PathLike)) else tuple(symbols),
             download=download,
             progress=progress,

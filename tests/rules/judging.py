@@ -6,17 +6,18 @@ import io
 from typing import TYPE_CHECKING
 
 from wsktrace.analysis import Analysis
+from wsktrace.rules.registry import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wsktrace.rules.engine import Finding, Judgement
+    from wsktrace.rules.findings import Finding, Judgement
     from wsktrace.testing.faults import Expected
 
 
 def judged(data: bytes) -> Judgement:
     """Judge a trace file."""
-    return Analysis(io.BytesIO(data)).judgement
+    return Analysis(io.BytesIO(data), notes=True).judgement
 
 
 def fails(data: bytes) -> list[Finding]:
@@ -36,10 +37,20 @@ def fits(finding: Finding, expected: Expected) -> bool:
     return expected.fits(finding.irp or 0, finding.socket or 0, subject)
 
 
+def told(data: bytes) -> list[Finding]:
+    """Return the broken rules and the notes of a trace file."""
+    return [f for f in judged(data).findings if f.verdict in ("fail", "note")]
+
+
 def as_expected(found: Iterable[Finding], expected: Expected) -> str:
-    """Return what is wrong with the findings of a trace with one fault, empty where nothing is."""
+    """Return what is wrong with what is told of a trace with one fault, empty where nothing is.
+
+    A note that is expected may be one of many.
+    """
     mine = [f for f in found if f.rule == expected.rule]
-    others = [f for f in found if f.rule != expected.rule and f.rule not in expected.follows]
+    others = [f for f in found if f.verdict == "fail" and f.rule not in {expected.rule, *expected.follows}]
+    if RULES[expected.rule].legal:
+        mine = [f for f in mine if fits(f, expected)]
     if len(mine) != 1 or not fits(mine[0], expected):
         return f"{expected} was found as {mine}"
     return f"beside {expected.rule}: {others}" if others else ""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PAGES", "Block", "Verdicts", "blocks", "judge", "judge_bytes"]
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
-KINDS = ("fail", "pass", "unknown", "suspect", "not-applicable")
+KINDS = ("fail", "pass", "unknown", "suspect", "note", "not-applicable")
 _KEYS = ("count", "also", "irp", "socket", "severity")
 
 
@@ -119,6 +119,9 @@ class Verdicts:
             found = []
             judged = count["pass"] or count["unknown"]
             wrong += ["it applies"] if judged or not count["not_applicable"] else []
+        elif kind == "note":
+            found = self.of(rule, kind)
+            wrong += [] if found else ["no note"]
         else:
             found = self.of(rule, kind)
             found = [f for f in found if f["reason"] == reason]
@@ -146,7 +149,7 @@ def judge(script: str | Script) -> Verdicts:
 
 def judge_bytes(data: bytes, names: dict[str, int] | None = None) -> Verdicts:
     """Read an .etl and judge it."""
-    with wsktrace.open(io.BytesIO(data), unknown=True) as trace:
+    with wsktrace.open(io.BytesIO(data), unknown=True, notes=True) as trace:
         findings = trace.arrow("findings").to_pylist()
         rows = trace.arrow("rules").to_pylist()
     return Verdicts(findings, {row.pop("rule"): row for row in rows}, names or {})

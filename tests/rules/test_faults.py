@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from judging import as_expected, fails, judged
+from judging import as_expected, fails, judged, told
 
 from wsktrace.rules.registry import RULES
 from wsktrace.testing import legal
@@ -15,19 +15,28 @@ ONLY_12 = {12: ["WSK-TRANSPORT-COMBO"]}
 
 
 def test_every_rule_has_a_fault() -> None:
-    assert set(FAULTS) == set(RULES)
+    assert set(FAULTS) == {rule for rule, declared in RULES.items() if declared.family != "trace"}
+
+
+def test_what_may_follow_from_a_fault_is_declared_by_the_rule_that_follows() -> None:
+    def causes(rule: str) -> set[str]:
+        own = set(RULES[rule].follows)
+        return own.union(*(causes(cause) for cause in own))
+
+    follows = {(rule, effect) for rule, ways in FAULTS.items() for way in ways for effect in way.follows}
+    assert [(rule, effect) for rule, effect in sorted(follows) if rule not in causes(effect)] == []
 
 
 @pytest.mark.parametrize(("rule", "number"), VARIANTS)
 def test_fault_alone(rule: str, number: int) -> None:
     script, expected = fault_script(rule, number)
-    assert not as_expected(fails(script.etl()), expected)
+    assert not as_expected(told(script.etl()), expected)
 
 
 @pytest.mark.parametrize("rule", FAULTS)
 def test_fault_in_busy_traffic(rule: str) -> None:
     traffic, expected = inject(rule, seed=7)
-    assert not as_expected(fails(traffic.etl()), expected), "seed 7"
+    assert not as_expected(told(traffic.etl()), expected), "seed 7"
 
 
 @pytest.mark.long
@@ -35,20 +44,21 @@ def test_fault_in_busy_traffic(rule: str) -> None:
 @pytest.mark.parametrize(("rule", "number"), VARIANTS)
 def test_fault_in_much_busy_traffic(rule: str, number: int, seed: int) -> None:
     traffic, expected = inject(rule, seed, number, sockets=40)
-    assert not as_expected(fails(traffic.etl()), expected), f"seed {seed}"
+    assert not as_expected(told(traffic.etl()), expected), f"seed {seed}"
 
 
 @pytest.mark.parametrize("number", sorted(legal.PATTERNS))
 def test_legal_pattern_alone(number: int) -> None:
     found = judged(legal.legal_trace(number).etl())
-    assert [f.rule for f in found.findings] == ONLY_12.get(number, [])
+    broken = [f for f in found.findings if f.verdict != "note"]
+    assert [f.rule for f in broken] == ONLY_12.get(number, [])
     if number == 12:
-        assert found.findings[0].severity == "warning"
+        assert broken[0].severity == "warning"
 
 
 @pytest.mark.parametrize("number", range(len(legal.ORDERS)))
 def test_legal_order(number: int) -> None:
-    assert not judged(legal.order_trace(number).etl()).findings
+    assert not [f for f in judged(legal.order_trace(number).etl()).findings if f.verdict != "note"]
 
 
 @pytest.mark.parametrize("seq", [True, False])

@@ -39,13 +39,13 @@ SPAN = 15_000_000_000
 
 def disagreements(data: bytes, events: Sequence[Event], end: int) -> list[str]:
     """Return what one of the two tells and the other does not, but for the differences that are named above."""
-    analysis = Analysis(io.BytesIO(data), unknown=True)
+    analysis = Analysis(io.BytesIO(data), unknown=True, notes=True)
     judgement, sockets = analysis.judgement, analysis.table("sockets")
     start = analysis.file.clock.start_ns
     adopted = "adopted" in set(sockets.column("origin").to_pylist())
     told = oracle(events, end)
-    fails = [f for f in judgement.findings if f.verdict == "fail"]
-    doubtful = [f for f in judgement.findings if f.verdict != "fail"]
+    fails = [f for f in judgement.findings if f.verdict in ("fail", "note")]
+    doubtful = [f for f in judgement.findings if f.verdict not in ("fail", "note")]
     reused = {b.irp for b in told if b.rule == REUSE}
     wrong = []
     mine = Counter(f.rule for f in fails)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+FAMILY = "callbacks"
+
+
 @rule(
     "EVENT-NOT-ENABLED",
     severity="warning",
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
         "entries of callbacks with SocketContext, creations with SocketContext, "
         "WskControlSocket and WskControlClient entries, WskRegister"
     ),
+    traced=("callbacks", "creations", "WskControlSocket", "WskControlClient", "WskRegister", "DriverEntry"),
     advice="Look for a context that is shared by several sockets, or an enabling call that is not traced.",
     limits="A context that several live sockets share identifies none of them: not judged.",
 )
@@ -81,6 +85,8 @@ def event_not_enabled(f: Facts) -> Instances:
     shape="P",
     source="seed page, SocketContext (handed to the callbacks of the socket)",
     needs="entries of callbacks with SocketContext, creations and accepts with their contexts, the driver's entry",
+    traced=("callbacks", "creations", "WskAcceptEvent return", "DriverEntry"),
+    follows={"EVENT-AFTER-CLOSE": "subject"},
     advice=(
         "Trace every creation and accept with its context; "
         "look for sockets that were created outside the traced module."
@@ -134,6 +140,7 @@ def event_context_unknown(f: Facts) -> Instances:
         "entries and returns of callbacks with SocketContext, creations with SocketContext, "
         "closes with their completions"
     ),
+    traced=("callbacks", "callbacks return", "creations", "WskCloseSocket", "IrpComplete"),
     advice=(
         "Look for a context that outlived its socket in another table, "
         "or a completion of the close that is traced too early."

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FAMILY = "creation"
 _FLAG_NAMES = {
     0: "WSK_FLAG_BASIC_SOCKET",
     1: "WSK_FLAG_LISTEN_SOCKET",
@@ -46,6 +47,7 @@ def _of_calls(
     shape="L",
     source="seed page, Client; DDI socket, socket_connect, control_client",
     needs="entries of client-level calls with Client",
+    traced=("client calls",),
     advice="Pass the Client member of the WSK_PROVIDER_NPI that WskCaptureProviderNPI filled in.",
 )
 def client_null(f: Facts) -> Instances:
@@ -72,6 +74,7 @@ def client_null(f: Facts) -> Instances:
     shape="P",
     source="seed page, Client; NET unregistering-a-winsock-kernel-application",
     needs="WskRegister, WskCaptureProviderNPI returns, WskReleaseProviderNPI entries, entries of client-level calls",
+    traced=("WskRegister", "WskCaptureProviderNPI return", "WskReleaseProviderNPI", "client calls"),
     advice="Make no call through the provider dispatch table after the last WskReleaseProviderNPI of its registration.",
     limits="A client that was captured before the trace began, or through NMR directly, cannot be judged.",
 )
@@ -118,6 +121,7 @@ def client_stale(f: Facts) -> Instances:
     shape="L",
     source="seed page, Flags",
     needs="WskSocket entries with Flags",
+    traced=("WskSocket",),
     advice="Pass one of the WSK_FLAG_ socket categories, nothing else.",
 )
 def flags_invalid(f: Facts) -> Instances:
@@ -143,6 +147,7 @@ def flags_invalid(f: Facts) -> Instances:
     shape="L",
     source="seed page, Flags (one of the following)",
     needs="WskSocket entries with Flags",
+    traced=("WskSocket",),
     advice="Choose one category. A socket that listens and connects is WSK_FLAG_STREAM_SOCKET.",
 )
 def flags_multiple(f: Facts) -> Instances:
@@ -181,6 +186,7 @@ def _basic(f: Facts, argument: str, name: str) -> Instances:
     shape="L",
     source="seed page, SocketContext",
     needs="WskSocket entries with Flags and SocketContext",
+    traced=("WskSocket",),
     advice="Pass NULL: a basic socket has no callbacks that could receive the context.",
 )
 def basic_context(f: Facts) -> Instances:
@@ -199,6 +205,7 @@ def basic_context(f: Facts) -> Instances:
     shape="L",
     source="seed page, Dispatch",
     needs="WskSocket entries with Flags and Dispatch",
+    traced=("WskSocket",),
     advice="Pass NULL: a basic socket has no callbacks.",
 )
 def basic_dispatch(f: Facts) -> Instances:
@@ -216,6 +223,7 @@ def basic_dispatch(f: Facts) -> Instances:
     shape="L",
     source="NET af-inet, af-inet6, Combinations; seed page, SocketType and Protocol",
     needs="WskSocket and WskSocketConnect entries with family, type, protocol and Flags",
+    traced=("WskSocket", "WskSocketConnect"),
     advice=(
         "Use SOCK_STREAM with IPPROTO_TCP, SOCK_DGRAM with IPPROTO_UDP, or SOCK_RAW, in the category that takes them. "
         "Protocol 0 is no default."
@@ -266,6 +274,7 @@ def transport_combo(f: Facts) -> Instances:
     shape="L",
     source="seed page, OwningProcess and OwningThread",
     needs="entries of creations with OwningProcess and OwningThread",
+    traced=("WskSocket", "WskSocketConnect"),
     advice="Give the process of that thread too, or neither.",
     limits="Nothing can be proven wrong from the pointers; this is worth a look, no more.",
 )
@@ -294,6 +303,7 @@ def owner_context(f: Facts) -> Instances:
     shape="F",
     source="seed page, Dispatch (structure by category)",
     needs="entries of creations and accepts with Flags and Dispatch",
+    traced=("creations", "WskAcceptEvent return"),
     advice="Keep one client dispatch structure per socket category and pass the one of the socket's category.",
     limits=(
         "A trace does not show a table's type. "

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+FAMILY = "creation"
+
+
 def _unused(f: Facts) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_], NDArray[np.bool_], Answer]:
     """Return per socket: row of its end, guard, whether anything was enabled for it, and the doubt of "nothing was"."""
     s, t = f.sockets, f.traits
@@ -62,6 +65,8 @@ def _at_end(
     shape="V",
     source="seed page, SocketContext (should be NULL where no callback will be enabled)",
     needs="creations with SocketContext, WskControlSocket and WskControlClient entries, the close",
+    traced=("WskSocket", "WskSocketConnect", "WskControlSocket", "WskControlClient", "WskCloseSocket"),
+    follows={"BASIC-CONTEXT": "socket"},
     advice="Pass NULL, or enable the callbacks that the context was meant for.",
     limits=(
         "Judged when the socket is closed, and not where a call on it failed: "
@@ -89,6 +94,8 @@ def context_unused(f: Facts) -> Instances:
     shape="V",
     source="seed page, Dispatch (should be NULL where no callback will be enabled)",
     needs="creations with Dispatch, WskControlSocket and WskControlClient entries, the close",
+    traced=("WskSocket", "WskSocketConnect", "WskControlSocket", "WskControlClient", "WskCloseSocket"),
+    follows={"BASIC-DISPATCH": "socket"},
     advice="Pass NULL, or enable the callbacks that the table was meant for.",
     limits=(
         "Judged when the socket is closed, and not where a call on it failed: "
@@ -116,6 +123,7 @@ def dispatch_unused(f: Facts) -> Instances:
     shape="V",
     source="seed page, Dispatch (pointers that are not enabled must be NULL)",
     needs="creations with DispatchMembers, WskControlSocket and WskControlClient entries, the close",
+    traced=("WskSocket", "WskSocketConnect", "WskControlSocket", "WskControlClient", "WskCloseSocket"),
     advice="Set the members of callbacks that are not enabled to NULL.",
     limits="Only where at least one callback was enabled; where none was, DISPATCH-UNUSED speaks.",
 )

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+FAMILY = "descriptors"
+
+
 def _doubts(f: Facts, at: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
     """Return why the references before these elements may be otherwise.
 
@@ -106,6 +109,15 @@ def _named(f: Facts, position: int | np.integer[Any]) -> str:
     shape="P",
     source="seed page, SecurityDescriptor; NET wsk-cache-sd, so-wsk-security",
     needs="creations with SecurityDescriptor, WskControlClient with codes, values and returns, the driver's entry",
+    traced=(
+        "WskSocket",
+        "WskSocketConnect",
+        "WskControlSocket",
+        "WskControlClient",
+        "WskControlClient return",
+        "WskControlSocket output",
+        "DriverEntry",
+    ),
     advice="Cache the descriptor with WSK_CACHE_SD and pass the pointer that came back.",
     limits=(
         "A descriptor that was cached before the trace, or by a module that is not traced, "
@@ -134,6 +146,15 @@ def sd_not_cached(f: Facts) -> Instances:
     shape="F",
     source="NET wsk-release-sd",
     needs="WskControlClient with codes, values and returns, creations with SecurityDescriptor, the driver's entry",
+    traced=(
+        "WskSocket",
+        "WskSocketConnect",
+        "WskControlSocket",
+        "WskControlClient",
+        "WskControlClient return",
+        "WskControlSocket output",
+        "DriverEntry",
+    ),
     advice="Release the descriptor after the last creation that uses it has completed, and clear the pointer.",
     limits="References from before the trace are not seen: suspect without the driver's entry.",
 )
@@ -163,6 +184,7 @@ def sd_use_after_release(f: Facts) -> Instances:
     shape="C",
     source="NET wsk-release-sd (one release per cached copy)",
     needs="WskControlClient with codes, values and returns, SO_WSK_SECURITY gets, the driver's entry",
+    traced=("WskControlClient", "WskControlClient return", "WskControlSocket output", "DriverEntry"),
     advice="Release each cached copy once: one WSK_RELEASE_SD per WSK_CACHE_SD and per SO_WSK_SECURITY get.",
     limits="References from before the trace are not seen: suspect without the driver's entry.",
 )
@@ -196,6 +218,16 @@ def sd_double_release(f: Facts) -> Instances:
     needs=(
         "creations with SecurityDescriptor, IrpComplete, WskControlClient with codes, values and returns, "
         "the driver's entry"
+    ),
+    traced=(
+        "WskSocket",
+        "WskSocketConnect",
+        "WskControlSocket",
+        "IrpComplete",
+        "WskControlClient",
+        "WskControlClient return",
+        "WskControlSocket output",
+        "DriverEntry",
     ),
     advice="Release the descriptor in or after the completion routine of the creation, not when the call returns.",
     limits="References from before the trace are not seen: suspect without the driver's entry.",
@@ -258,6 +290,13 @@ def sd_early_release(f: Facts) -> Instances:
     shape="V",
     source="NET wsk-cache-sd; DDI close_socket, Remarks (closing does not release it)",
     needs="WskControlClient with codes, values and returns, WskReleaseProviderNPI, the driver's entry",
+    traced=(
+        "WskControlClient",
+        "WskControlClient return",
+        "WskControlSocket output",
+        "WskReleaseProviderNPI",
+        "DriverEntry",
+    ),
     advice=(
         "Release every cached descriptor before the last WskReleaseProviderNPI; "
         "afterwards it cannot be released any more."

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wsktrace.model.doubt import CAP, reason_of
+from wsktrace.rules.causes import linked
 from wsktrace.rules.facts import Facts
+from wsktrace.rules.findings import Counts, Finding, Judgement
 from wsktrace.rules.registry import select
 from wsktrace.rules.rule import SEVERITIES, Instances, Rule
 
@@ -20,96 +22,76 @@ if TYPE_CHECKING:
 __all__ = ["Counts", "Finding", "Judgement", "judge"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One broken rule (``fail``), one that would be if nothing is hidden (``suspect``), or one that is ``unknown``.
-
-    ``evidence`` are operation ids in order; ids are unique in the trace, None where there is none.
-    """
-
-    rule: str
-    verdict: str
-    severity: str
-    party: str
-    reason: str | None
-    time_ns: int
-    subject_table: str
-    subject_id: int
-    subject_address: int | None
-    irp_id: int | None
-    irp: int | None
-    socket_id: int | None
-    socket: int | None
-    message: str
-    evidence: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class Counts:
-    """How often a rule was judged how; ``suspect`` is part of ``unknown``."""
-
-    fail: int = 0
-    passed: int = 0
-    unknown: int = 0
-    suspect: int = 0
-    not_applicable: int = 0
-
-
-@dataclass(slots=True)
-class Judgement:
-    """The outcome: findings in the order of time, counts per rule in the order of the registry."""
-
-    findings: list[Finding] = field(default_factory=list)
-    counts: dict[str, Counts] = field(default_factory=dict)
-    rules: dict[str, Rule] = field(default_factory=dict)
-
-
 def judge(
     lives: Lives,
     *,
     chosen: tuple[str, ...] | None = None,
     ignored: tuple[str, ...] | None = None,
     unknown: bool = False,
+    notes: bool = False,
     most_unknown: int = 10_000,
 ) -> Judgement:
     """Judge every chosen rule over every load.
 
-    ``unknown`` lists the instances that cannot be decided too, at most ``most_unknown`` per rule and load (all are
-    counted). Findings come in the order of time, then of the registry.
+    ``unknown`` lists the instances that cannot be decided too, ``notes`` what is legal and worth knowing; at most
+    ``most_unknown`` of each per rule and load (all are counted). Findings come in the order of time, then of the
+    registry; those that follow from others say from which.
     """
     result = Judgement()
     facts = [Facts(life) for life in lives.lives]
-    for number, rule in enumerate(select(chosen, ignored)):
+    listed = Listed(most_unknown if unknown else 0, most_unknown if notes else 0)
+    for rule in select(chosen, ignored):
         counts = result.counts[rule.id] = Counts()
         result.rules[rule.id] = rule
-        del number
         for fact in facts:
-            instances = rule.judge(fact)
-            _tally(rule, fact, instances, counts, result.findings, most_unknown if unknown else 0)
+            _tally(rule, fact, rule.judge(fact), counts, result.findings, listed)
     result.findings.sort(key=lambda f: (f.time_ns, f.evidence[-1:]))
+    result.findings = linked(result.findings, result.rules)
     return result
 
 
-def _tally(
-    rule: Rule, fact: Facts, given: Instances, counts: Counts, findings: list[Finding], most_unknown: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How many instances that are no fails and no suspects are listed, per rule and load."""
+
+    unknown: int
+    notes: int
+
+
+def _tally(rule: Rule, fact: Facts, given: Instances, counts: Counts, findings: list[Finding], most: Listed) -> None:
     seen, doubt, applies = given.broken.seen, given.broken.doubt, given.applies
-    fails = applies & seen & (doubt == 0)
+    certain = applies & (doubt == 0)
+    shown = certain & seen
+    fails = np.zeros(len(seen), np.bool_) if rule.legal else shown
     doubtful = applies & (doubt != 0)
     suspects = doubtful & seen & ((doubt & CAP) == 0)
     if given.suspect is not None:
         suspects &= given.suspect
+    if rule.legal:
+        suspects[:] = False
     counts.fail += int(fails.sum())
     counts.unknown += int(doubtful.sum())
     counts.suspect += int(suspects.sum())
-    counts.passed += int((applies & ~seen & (doubt == 0)).sum())
+    counts.passed += int((certain & ~fails).sum())
     counts.not_applicable += int((~applies).sum()) + given.outside
-    listed = np.flatnonzero(fails | suspects)
-    if most_unknown:
-        listed = np.union1d(listed, np.flatnonzero(doubtful & ~suspects)[:most_unknown])
-    for i in listed.tolist():
-        verdict = "fail" if fails[i] else ("suspect" if suspects[i] else "unknown")
-        findings.append(_finding(rule, fact, given, i, verdict))
+    for kind, number in enumerate(np.bincount(doubt[doubtful]).tolist()):
+        if number:
+            reason = reason_of(kind) or ""
+            counts.reasons[reason] = counts.reasons.get(reason, 0) + number
+    verdicts = [("fail", fails), ("suspect", suspects)]
+    if most.unknown:
+        verdicts.append(("unknown", _first(doubtful & ~suspects, most.unknown)))
+    if most.notes and rule.legal:
+        verdicts.append(("note", _first(shown, most.notes)))
+    for verdict, chosen in verdicts:
+        findings += [_finding(rule, fact, given, i, verdict) for i in np.flatnonzero(chosen).tolist()]
+
+
+def _first(chosen: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """Return the first of those chosen."""
+    few = np.zeros_like(chosen)
+    few[np.flatnonzero(chosen)[:most]] = True
+    return few
 
 
 def _finding(rule: Rule, fact: Facts, given: Instances, i: int, verdict: str) -> Finding:
@@ -128,7 +110,7 @@ def _finding(rule: Rule, fact: Facts, given: Instances, i: int, verdict: str) ->
         verdict=verdict,
         severity=severity,
         party=rule.party,
-        reason=None if verdict == "fail" else reason_of(doubt),
+        reason=reason_of(doubt) if doubt else None,
         time_ns=int(life.world.ops.time[row]),
         subject_table=table,
         subject_id=subject_id(life, table, subject),
@@ -139,6 +121,8 @@ def _finding(rule: Rule, fact: Facts, given: Instances, i: int, verdict: str) ->
         socket=int(life.sockets.address[socket]) if socket >= 0 else None,
         message=given.tell(i) if verdict != "unknown" else f"cannot be decided: {rule.sentence}",
         evidence=tuple(int(base[r]) for r in shown),
+        outstanding=tuple(int(base[r]) for r in given.outstanding(i)) if given.outstanding else (),
+        load=life.world.load,
     )
 
 

@@ -15,6 +15,7 @@ from wsktrace.model import sockets as so
 from wsktrace.model.doubt import ALIAS, CAP
 from wsktrace.model.lanes import Lane
 from wsktrace.model.traits import KINDS, NEVER_ROW
+from wsktrace.rules.wording import address, duration
 from wsktrace.wsk import constants as c
 from wsktrace.wsk.constants import status_name
 from wsktrace.wsk.operations import CALLBACK, CODES, DATA, IRP, OPS, REGISTRATION, SOCKET, Group, Phase
@@ -45,21 +46,6 @@ _CALLBACK_PHASES = (Phase.CALLBACK, Phase.CALLBACK_RETURN)
 _NEEDS_IRP = np.array([op.needs_irp for op in OPS])
 
 
-def address(value: int, pointer_size: int = 8) -> str:
-    """Print an address as WinDbg does: ffff8001`23456780."""
-    if pointer_size == 4 and value < 1 << 32:
-        return f"{value:08x}"
-    return f"{value >> 32:08x}`{value & 0xFFFFFFFF:08x}"
-
-
-def duration(ns: int) -> str:
-    """Print a duration with a unit that fits."""
-    for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
-        if abs(ns) >= size:
-            return f"{ns / size:.3g} {unit}"
-    return f"{ns} ns"
-
-
 class Facts:
     """One load's life, asked in the words of the contract. Rows are rows of the load."""
 
@@ -77,9 +63,32 @@ class Facts:
 
     # -- rows and their arguments
 
+    def rows(self, name: str, phase: Phase) -> NDArray[np.int64]:
+        """Return the rows of one operation in one phase, ascending; looked up, not searched for."""
+        order, first = self._places
+        kind = CODES[name] * 8 + phase
+        return order[first[kind] : first[kind + 1]].astype(np.int64)
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the rows grouped by operation and phase, and where each group begins."""
+        kind = self.ops.op.astype(np.uint16) * np.uint16(8) + self.ops.phase.astype(np.uint16)
+        first = np.zeros(len(OPS) * 8 + 2, np.int64)
+        first[1:] = np.cumsum(np.bincount(kind, minlength=len(OPS) * 8 + 1))
+        return np.argsort(kind, kind="stable").astype(np.int32), first
+
     def enters(self, *names: str) -> NDArray[np.int64]:
         """Return the entry rows of the named calls, ascending."""
-        return np.flatnonzero(self.world.is_(names, Phase.ENTER))
+        found = [self.rows(name, Phase.ENTER) for name in names]
+        return found[0] if len(found) == 1 else np.sort(np.concatenate(found), kind="stable")
+
+    def unwitnessed(self, name: str, phase: Phase = Phase.FACT) -> np.uint8:
+        """Return ``CAP`` where the driver never wrote an event of that kind: it may not have the macro for it.
+
+        For facts that a driver need not trace (IrpSetCompletion, IrpReuse, IrpFree, MemoryFree …), whose silence says
+        nothing while none is seen.
+        """
+        return np.uint8(0 if len(self.rows(name, phase)) else CAP)
 
     @cached_property
     def dispatch_givers(self) -> NDArray[np.int64]:

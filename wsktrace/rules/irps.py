@@ -13,6 +13,7 @@ from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, liveness, local
 from wsktrace.wsk import constants as c
 
 _WARNING, _ERROR = 1, 2
+FAMILY = "irps"
 _OPTIONS = (
     c.SO_WSK_SECURITY,
     c.SO_REUSEADDR,
@@ -37,6 +38,7 @@ _IOCTLS = (
     shape="L",
     source="seed page, Irp; the Irp parameter on every function's page; NET pages of the control codes",
     needs="entries of calls with Irp; of control calls with the code too",
+    traced=("calls",),
     advice="Allocate an IRP with a completion routine for the call and wait for it, or pass one on.",
     limits="Control codes whose pages leave the IRP open are not judged.",
 )
@@ -75,6 +77,7 @@ def irp_required(f: Facts) -> Instances:
     shape="F",
     source="NET using-irps-with-winsock-kernel-functions",
     needs="entries and returns of calls, IrpComplete, and that the IRP is the driver's own",
+    traced=("calls", "calls return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
     advice="Wait for the completion routine before the IRP is used again, whatever the call returned.",
     limits="An IRP that was passed down from above may complete unseen, and its address come back: not judged.",
 )
@@ -125,6 +128,8 @@ def irp_reuse_pending(f: Facts) -> Instances:
     shape="F",
     source="NET using-irps-with-winsock-kernel-functions; WDM IoCompleteRequest",
     needs="entries of calls, IrpComplete, IrpReuse and IrpInitialize",
+    traced=("calls", "IrpComplete", "IrpReuse", "IrpInitialize"),
+    follows={"IRP-REUSE-PENDING": "irp"},
     advice=(
         "Look for a completion routine that completes the IRP itself and then lets it run on: "
         "an own IRP's routine returns STATUS_MORE_PROCESSING_REQUIRED."
@@ -162,6 +167,17 @@ def irp_double_complete(f: Facts) -> Instances:
         "seed page, Return value (PENDING: the IRP is completed later); NET unregistering-a-winsock-kernel-application"
     ),
     needs="entries and returns of calls, IrpComplete, and that the IRP is the driver's own",
+    traced=(
+        "calls",
+        "calls return",
+        "IrpComplete",
+        "IrpAllocate",
+        "IrpInitialize",
+        "IrpReuse",
+        "WskDeregister return",
+        "DriverUnload return",
+    ),
+    follows={"CLOSE-STUCK": "use"},
     advice=(
         "See what the socket waits for; cancel the IRP or close the socket abortively, "
         "and wait for the completion before unloading."

@@ -12,6 +12,7 @@ from wsktrace.rules.shapes import local
 if TYPE_CHECKING:
     from wsktrace.rules.facts import Facts
 
+FAMILY = "irql"
 _DISPATCH_LEVEL = 2
 
 
@@ -22,6 +23,7 @@ _DISPATCH_LEVEL = 2
     shape="L",
     source="seed page, Requirements (IRQL); the Requirements row of every function",
     needs="entries of calls with Irql",
+    traced=("calls", "WskReleaseProviderNPI", "WskQueryProviderCharacteristics"),
     advice="Queue a DPC or a work item and call from there.",
 )
 def irql_dispatch(f: Facts) -> Instances:

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from wsktrace.rules import callbacks, creation, creation_unused, descriptors, irps, irql, sockets, status
+from wsktrace.rules import (
+    callback_results,
+    callbacks,
+    creation,
+    creation_calls,
+    creation_unused,
+    descriptor_calls,
+    descriptors,
+    enabling,
+    irp_arguments,
+    irp_life,
+    irps,
+    irql,
+    memory,
+    nesting,
+    registration,
+    socket_end,
+    socket_state,
+    sockets,
+    status,
+    trace_quality,
+)
 from wsktrace.rules.rule import RULES, SHAPES, Rule, select
 
 __all__ = ["FAMILIES", "RULES", "SHAPES", "Rule", "select"]
 
-#: Families of rules, in the order in which they are shown: module name → title. Two modules may share one title.
+#: Families of rules, in the order in which they are shown, with their titles.
 FAMILIES: dict[str, str] = {
-    module.__name__.rpartition(".")[2]: title
-    for module, title in (
-        (descriptors, "Security descriptors"),
-        (status, "Statuses and Information"),
-        (irps, "Ownership of IRPs"),
-        (irql, "IRQL"),
-        (creation, "Creation of sockets"),
-        (creation_unused, "Creation of sockets"),
-        (callbacks, "Event callbacks"),
-        (sockets, "Life of sockets"),
-    )
+    "descriptors": "Security descriptors",
+    "status": "Statuses and Information",
+    "irps": "Ownership of IRPs",
+    "irql": "IRQL",
+    "creation": "Creation of sockets",
+    "memory": "Memory given to WSK",
+    "callbacks": "Event callbacks",
+    "sockets": "Life of sockets",
+    "registration": "Registration",
+    "trace": "The trace itself",
 }
+#: Modules that declare rules, in the order in which these are shown.
+_MODULES = (
+    descriptors, descriptor_calls, status, irps, irp_arguments, irp_life, nesting, irql, creation, creation_calls,
+    creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state, socket_end, registration,
+    trace_quality,
+)  # fmt: skip
 
-# imports are sorted by name; the rules stand as their families do
-_declared = sorted(RULES.items(), key=lambda entry: list(FAMILIES).index(entry[1].family))
+# imports are sorted by name; the rules stand as their families and modules do
+_place = {module.__name__: number for number, module in enumerate(_MODULES)}
+_declared = sorted(
+    RULES.items(), key=lambda entry: (list(FAMILIES).index(entry[1].family), _place[entry[1].judge.__module__])
+)
 RULES.clear()
 RULES.update(_declared)

@@ -7,19 +7,19 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from wsktrace.errors import UsageError
+from wsktrace.wsk.event_kinds import expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from wsktrace.rules.facts import Facts
     from wsktrace.rules.shapes import Answer
 
-__all__ = ["RULES", "SHAPES", "Instances", "Rule", "rule", "select"]
+__all__ = ["LINKS", "RULES", "SEVERITIES", "SHAPES", "Instances", "Rule", "rule", "select"]
 
 SHAPES = {
     "L": "local: the fields of one event decide",
@@ -31,6 +31,14 @@ SHAPES = {
     "I": "overlap: two intervals must not overlap",
 }
 SEVERITIES = ("info", "warning", "error")
+#: What two findings have in common where one follows from the other.
+LINKS = {
+    "use": "the same use of an IRP",
+    "irp": "the same address of an IRP",
+    "socket": "the same socket",
+    "subject": "the same address of what they are about",
+    "load": "the same load of the driver",
+}
 
 
 @dataclass(slots=True)
@@ -41,6 +49,7 @@ class Instances:
     load's table; world row for operations). ``irp``, ``socket``: the use of an IRP and the socket that it is about, -1.
     ``evidence``: arrays of world rows, -1 where absent. ``tell``: a sentence for instance i. ``suspect``: whether a
     doubtful break is worth listing. ``outside``: instances outside the guard that are not in the arrays.
+    ``outstanding``: rows of what was still going on, for instance i.
     """
 
     row: NDArray[np.integer[Any]]
@@ -57,6 +66,7 @@ class Instances:
     outside: int = 0
     #: address to name where the subject is an operation
     about: NDArray[np.uint64] | None = None
+    outstanding: Callable[[int], list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +74,11 @@ class Rule:
     """A rule of the contract, declared.
 
     ``severity`` is the highest that it can give; ``party`` whose duty it is; ``shape`` one letter of ``SHAPES``;
-    ``source`` where the contract says so; ``needs`` which traced events decide it; ``sentence`` what it demands;
-    ``doc`` the prose behind it, with what can mislead it and what to do about a finding.
+    ``source`` where the contract says so; ``needs`` which events and fields decide it, ``traced`` the kinds of
+    events among these; ``sentence`` what it demands; ``doc`` the prose behind it, ``limits`` what can mislead it,
+    ``advice`` what to do about a finding. ``follows``: rules whose findings its own may follow from → what both have
+    in common (``LINKS``).
+    ``legal``: what it tells is no break but a note.
     """
 
     id: str
@@ -79,6 +92,9 @@ class Rule:
     family: str
     sentence: str
     doc: str
+    traced: tuple[str, ...]
+    follows: dict[str, str]
+    legal: bool
     judge: Callable[[Facts], Instances] = field(repr=False, compare=False)
 
 
@@ -95,11 +111,18 @@ def rule(
     source: str,
     needs: str,
     advice: str,
+    traced: tuple[str, ...] = (),
     limits: str = "",
+    follows: dict[str, str] | None = None,
+    legal: bool = False,
 ) -> Callable[[Callable[[Facts], Instances]], Callable[[Facts], Instances]]:
     """Declare a rule. The docstring's first paragraph is its sentence, the rest its prose."""
     if severity not in SEVERITIES or shape not in SHAPES or party not in ("client", "provider", "instrumentation"):
         raise ValueError(f"{id}: unknown severity, shape or party")
+    links = {f"WSK-{cause}": link for cause, link in (follows or {}).items()}
+    if not set(links.values()) <= set(LINKS):
+        raise ValueError(f"{id}: follows from others by one of {', '.join(LINKS)}")
+    expand(traced)
 
     def declare(judge: Callable[[Facts], Instances]) -> Callable[[Facts], Instances]:
         text = inspect.cleandoc(judge.__doc__ or "")
@@ -116,9 +139,12 @@ def rule(
             needs=needs,
             advice=advice,
             limits=limits,
-            family=judge.__module__.rpartition(".")[2],
+            family=judge.__globals__.get("FAMILY", judge.__module__),
             sentence=re.sub(r"\s+", " ", sentence),
             doc=rest.strip(),
+            traced=traced,
+            follows=links,
+            legal=legal,
             judge=judge,
         )
         return judge
@@ -150,8 +176,3 @@ def _expand(names: tuple[str, ...]) -> set[str]:
             raise UsageError(f"no rule named {name!r}{hint}")
         found |= hits
     return found
-
-
-def nothing(n: int = 0) -> NDArray[Any]:
-    """Return n indices that point nowhere."""
-    return np.full(n, -1, np.int64)

@@ -9,6 +9,7 @@ from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, forbidden_follow, liveness
 
 _WARNING, _ERROR = 1, 2
+FAMILY = "sockets"
 _LONG_NS = 60_000_000_000
 
 
@@ -53,6 +54,8 @@ def _after_close(f: Facts, judged: int) -> Instances:
     shape="F",
     source="DDI close_socket; NET closing-a-socket",
     needs="entries of calls on sockets, creations and accepts with their completions, accept callbacks",
+    traced=("socket calls", "creations", "IrpComplete", "WskAcceptEvent"),
+    follows={"DOUBLE-CLOSE": "socket"},
     advice="Stop every user of the socket before WskCloseSocket is called; rundown protection does it.",
     limits=(
         "After the close has completed the address may belong to a new socket; "
@@ -71,6 +74,7 @@ def use_after_close(f: Facts) -> Instances:
     shape="F",
     source="DDI close_socket; NET closing-a-socket",
     needs="entries of WskCloseSocket, creations and accepts with their completions, accept callbacks",
+    traced=("WskCloseSocket", "creations", "IrpComplete", "WskAcceptEvent"),
     advice=(
         "Let one place own the close, and take the socket out of reach (exchange the pointer with NULL) "
         "before calling it."
@@ -89,6 +93,7 @@ def double_close(f: Facts) -> Instances:
     shape="F",
     source="seed page, Remarks (Information holds the socket when the IRP completed with success)",
     needs="completions of creations with Status and Information, entries of calls on sockets",
+    traced=("creations", "IrpComplete", "socket calls"),
     advice="Read IoStatus.Information only after IoStatus.Status was found to be a success.",
 )
 def socket_from_failed_create(f: Facts) -> Instances:
@@ -154,6 +159,7 @@ def socket_from_failed_create(f: Facts) -> Instances:
     shape="V",
     source="DDI close_socket; Windows' own live dump 0x156 WINSOCK_DETECTED_HUNG_CLOSESOCKET",
     needs="WskCloseSocket entries and returns, IrpComplete, and that the IRP is the driver's own",
+    traced=("WskCloseSocket", "WskCloseSocket return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
     advice=(
         "See what is outstanding on the socket: a callback that does not return, "
         "or an IRP whose owner waits for the thread that closes."
@@ -233,6 +239,15 @@ _MOST_LOOKED_AT = 256
     shape="V",
     source="NET closing-a-socket, unregistering-a-winsock-kernel-application",
     needs="creations, accepts and accept callbacks, WskCloseSocket entries, WskDeregister, DriverUnload",
+    traced=(
+        "creations",
+        "IrpComplete",
+        "WskAcceptEvent",
+        "WskAcceptEvent return",
+        "WskCloseSocket",
+        "WskDeregister",
+        "DriverUnload return",
+    ),
     advice="Close every socket before WskDeregister, accepted ones that nobody adopted included.",
     limits="A socket that is open at the end of the trace is no leak as long as the driver runs.",
 )

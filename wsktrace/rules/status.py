@@ -12,6 +12,9 @@ from wsktrace.wsk import constants as c
 _WARNING, _ERROR = 1, 2
 
 
+FAMILY = "status"
+
+
 @rule(
     "STATUS-MISMATCH",
     severity="error",
@@ -19,6 +22,8 @@ _WARNING, _ERROR = 1, 2
     shape="J",
     source="seed page, Return value; Return value of every WSK function",
     needs="entries and returns of calls, IrpComplete with Status",
+    traced=("calls", "calls return", "IrpComplete"),
+    follows={"IRP-COMPLETED-WITH-PENDING": "use", "IRP-REUSE-PENDING": "irp"},
     advice=(
         "Look first for an IRP that was reused before its completion, for a completion routine that overwrites "
         "IoStatus before tracing it, and for a filter in between."
@@ -77,6 +82,7 @@ def status_mismatch(f: Facts) -> Instances:
     shape="V",
     source="seed page, Return value (an error occurred; the IRP is completed with failure)",
     needs="entries and error returns of calls, IrpComplete, and that the IRP is the driver's own",
+    traced=("calls", "calls return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
     advice=(
         "Do not free or reuse the IRP on an error return before its completion was seen, "
         "or say plainly that this path has none."
@@ -127,6 +133,7 @@ def status_error_no_completion(f: Facts) -> Instances:
     shape="L",
     source="seed page, Return value; WDM, bug check 0xC9",
     needs="IrpComplete with Status",
+    traced=("IrpComplete",),
     advice="Trace Irp->IoStatus.Status as the completion routine finds it, before anything changes it.",
 )
 def irp_completed_with_pending(f: Facts) -> Instances:
@@ -154,6 +161,7 @@ def irp_completed_with_pending(f: Facts) -> Instances:
     shape="J",
     source="seed page, Remarks (IoStatus.Information holds the socket)",
     needs="creation and accept entries, IrpComplete with Status and Information",
+    traced=("creations", "IrpComplete"),
     advice="Trace IoStatus.Information as 64 bits, and look for whoever completes the IRP in between.",
 )
 def info_not_socket(f: Facts) -> Instances:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from wsktrace.rules.engine import Judgement
+    from wsktrace.rules.findings import Judgement
 
 __all__ = ["finding_columns", "rule_columns"]
 

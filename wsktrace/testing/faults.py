@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsktrace.errors import UsageError
 from wsktrace.testing.driver import Traffic, busy
-from wsktrace.testing.fault_scripts import FAULTS, Variant
+from wsktrace.testing.fault_catalogue import FAULTS, Variant
 from wsktrace.testing.legal import careful
 from wsktrace.testing.script import Script, fragment, run_script
 

@@ -8,12 +8,23 @@ design page of the contract, section 3; the rules are named there.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from wsktrace.testing import (
+    oracle_creation_calls,
+    oracle_enabling,
+    oracle_irp_arguments,
+    oracle_irp_life,
+    oracle_memory,
+    oracle_registration,
+    oracle_socket_end,
+    oracle_socket_state,
+)
 from wsktrace.testing import oracle_local as local
 from wsktrace.testing.draft import SECOND
 from wsktrace.testing.events import INFO, START, STOP
 from wsktrace.testing.oracle_lives import Socket, Submission, pair, unused
+from wsktrace.testing.oracle_load import Broken, Load
 from wsktrace.testing.vocabulary import STATUSES
 
 if TYPE_CHECKING:
@@ -30,30 +41,24 @@ _SO_WSK_SECURITY, _SO_WSK_EVENT_CALLBACK, _SO_CONDITIONAL_ACCEPT = 0x4001, 0x400
 _CACHE_SD, _RELEASE_SD, _STATIC = 4, 5, 7
 _DISABLE = 1 << 31
 
+#: Further rules, a module per family.
+_FAMILIES = (
+    oracle_creation_calls,
+    oracle_enabling,
+    oracle_irp_arguments,
+    oracle_irp_life,
+    oracle_memory,
+    oracle_registration,
+    oracle_socket_end,
+    oracle_socket_state,
+)
+
 #: Call → seconds that its IRP may stay pending; others may stay pending for ever.
 DEADLINES: Final[dict[str, int]] = {
     **dict.fromkeys(("WskSocket", "WskBind", "WskControlSocket", "WskCloseSocket"), 10),
     **dict.fromkeys(("WskConnect", "WskConnectEx", "WskSocketConnect"), 60),
     **dict.fromkeys(("WskSend", "WskSendTo", "WskSendMessages"), 120),
 }
-
-
-class Broken(NamedTuple):
-    """One broken rule.
-
-    Attributes:
-        rule: its id.
-        irp: address of the IRP it is about, 0 where none.
-        socket: address of the socket it is about, 0 where none.
-        time: of the event that breaks it, or of the one that was not followed by what it needed.
-        subject: address of the descriptor, dispatch table, context or client it is about, 0 where none.
-    """
-
-    rule: str
-    irp: int
-    socket: int
-    time: int
-    subject: int = 0
 
 
 class _World:
@@ -80,6 +85,8 @@ class _World:
         self.callbacks: dict[int, Socket] = {}  # index of the Start of a running callback → socket
         self.accepting: dict[int, Socket] = {}
         self.stops = {begun: stop for stop, begun in returns.items()}
+        self.born: list[Socket] = []
+        self.seen: dict[int, Event] = {}
         self.torn_down: dict[int, int] = {}  # client → when its registration ended
         self.unloaded = False
         self.last = 0
@@ -91,6 +98,7 @@ class _World:
     # one event ------------------------------------------------------------------------------------------------------
 
     def see(self, at: int, event: Event) -> None:
+        self.seen[at] = event
         name, opcode, fields = event.name, event.opcode, event.fields
         if name.startswith("Irp"):
             self._irp(event)
@@ -238,6 +246,7 @@ class _World:
     def _born(self, socket: Socket, address: int) -> None:
         socket.address = address
         self.sockets[address] = socket
+        self.born.append(socket)
         self.failed_information.discard(address)
 
     def _closed(self, socket: Socket, event: Event) -> None:
@@ -342,6 +351,11 @@ class _World:
 
     def finish(self, end: int) -> None:
         """Judge what never came; ``end``: until when the trace shows this load."""
+        starts = {stop: begun for stop, begun in self.returns.items() if stop in self.seen}
+        stops = {begun: stop for stop, begun in starts.items()}
+        load = Load(self.seen, starts, stops, self.submissions, self.born, end, unloaded=self.unloaded)
+        for family in _FAMILIES:
+            self.out += family.judge(load)
         self.out += [leak for leak in self.leaks if self.refs[leak.subject] > 0]
         for use in self.submissions.values():
             if not use.own or use.returned is None:

@@ -1,0 +1,5 @@
+"""Rules about what callbacks return, and what their returns oblige to."""
+
+from __future__ import annotations
+
+FAMILY = "callbacks"

@@ -1,0 +1,5 @@
+"""Rules about the calls that carry security descriptors, beside the count of references."""
+
+from __future__ import annotations
+
+FAMILY = "descriptors"

@@ -1,0 +1,5 @@
+"""Rules about how event callbacks are enabled and disabled."""
+
+from __future__ import annotations
+
+FAMILY = "callbacks"

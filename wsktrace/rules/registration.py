@@ -1,0 +1,5 @@
+"""Rules about registration with WSK and the capture of its NPI."""
+
+from __future__ import annotations
+
+FAMILY = "registration"

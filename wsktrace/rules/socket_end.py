@@ -1,0 +1,5 @@
+"""Rules about the end of a socket: what is in progress, pending or forced."""
+
+from __future__ import annotations
+
+FAMILY = "sockets"

@@ -1,0 +1,5 @@
+"""Rules about the trace itself: losses, damage, clocks, and whether events keep the profile's word."""
+
+from __future__ import annotations
+
+FAMILY = "trace"
