@@ -26,11 +26,20 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of rules, seconds."""
+    """Limits of rules, seconds.
+
+    How long something may take: the completion after an error return, a close, WskDeregister, the close after a socket
+    was forced closed, a graceful disconnect, requests behind the completion of their socket's close, the wait of
+    WskCaptureProviderNPI in DriverEntry.
+    """
 
     error_completion_s: float = 1.0
     close_s: float = 10.0
     deregister_s: float = 10.0
+    forced_close_s: float = 5.0
+    disconnect_s: float = 30.0
+    drained_s: float = 0.05
+    capture_wait_s: float = 10.0
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
