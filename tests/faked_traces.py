@@ -65,13 +65,17 @@ def finding(number: int, rule: str, **more: Any) -> dict[str, Any]:
         "irp": IRP,
         "message": "the descriptor was released while a creation that uses it was pending",
         "evidence": [4, 7, 9],
+        "outstanding": [],
+        "fingerprint": f"{rule} WskSocket WskControlClient IrpComplete",
     } | more
 
 
 def verdicts(rule: str, *counts: int) -> dict[str, Any]:
     """Return a row of rules: fail, pass, unknown, suspect, not applicable."""
     names = ("fail", "pass", "unknown", "suspect", "not_applicable")
-    return {"rule": rule, "severity": "error", "party": "client", **dict(zip(names, counts, strict=True))}
+    more = {"checked": sum(counts[:3]), "note": 0, "u_cap": counts[2]}
+    more |= dict.fromkeys(("u_start", "u_lost", "u_order", "u_alias", "u_end"), 0)
+    return {"rule": rule, "severity": "error", "party": "client", **dict(zip(names, counts, strict=True)), **more}
 
 
 def operation(number: int, op: str, phase: str) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from wsktrace.errors import UsageError
 from wsktrace.etl.file import open_trace
+from wsktrace.report.baseline import read_baseline
 from wsktrace.report.facts import TraceFacts
 from wsktrace.schema import TABLES
-from wsktrace.wsk.profile import load_profile
+from wsktrace.wsk.profile import load_profile, with_limits
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import pyarrow as pa
 
@@ -44,15 +45,18 @@ class Analysis:
         ignore: Iterable[str] | None = None,
         unknown: bool = False,
         notes: bool = False,
+        limits: Mapping[str, float] | None = None,
+        baseline: str | os.PathLike[str] | None = None,
         symbols: Iterable[str | os.PathLike[str]] = (),
         download: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
-        self.profile = load_profile(profile)
+        self.profile = with_limits(load_profile(profile), limits or {})
         self._chosen = tuple(select) if select is not None else None
         self._ignored = tuple(ignore) if ignore is not None else None
         self._unknown = unknown
         self._notes = notes
+        self._baseline = None if baseline is None else read_baseline(baseline)
         self._progress = progress
         self._check_rules()
         self._symbols = self._open_symbols(symbols, download=download)
@@ -79,6 +83,10 @@ class Analysis:
         return made
 
     def _check_rules(self) -> None:
+        if self.profile.ignore:
+            from wsktrace.rules.ignoring import mark
+
+            mark([], self.profile.ignore, None)
         if self._chosen or self._ignored:
             from wsktrace.rules.registry import select
 
@@ -120,12 +128,15 @@ class Analysis:
         """The findings, and the verdicts counted per rule."""
         if self._judgement is None:
             from wsktrace.rules.engine import judge
+            from wsktrace.rules.ignoring import mark
 
             lives = self.lives
             self._say("judging", 0, 0)
             self._judgement = judge(
                 lives, chosen=self._chosen, ignored=self._ignored, unknown=self._unknown, notes=self._notes
             )
+            found = self._judgement.findings
+            self._judgement.findings = mark(found, self.profile.ignore, self._baseline)
         return self._judgement
 
     @property

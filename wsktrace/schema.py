@@ -10,55 +10,13 @@ in Arrow), ``address`` (uint64, printed as WinDbg prints pointers), ``status`` (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from wsktrace.schema_columns import Column, Table, address, key, ns, time
+from wsktrace.schema_judged import FINDINGS, LATENCY, QUALITY, RULES
 
 __all__ = ["TABLES", "Column", "Table", "table"]
 
 #: Version of the tables and of the JSON that ``check`` writes.
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: ``type`` is a type word, ``unit`` empty where there is none; null where a fact is not known."""
-
-    name: str
-    type: str
-    meaning: str
-    unit: str = ""
-    nullable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table: what a row is, in a sentence, and its columns in order."""
-
-    name: str
-    row: str
-    columns: tuple[Column, ...]
-
-    def column(self, name: str) -> Column:
-        """Return the column of that name; ``KeyError`` where there is none."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(f"table {self.name} has no column {name!r}")
-
-
-def _key(name: str, meaning: str) -> Column:
-    return Column(name, "uint64", meaning, nullable=False)
-
-
-def _time(name: str, meaning: str, *, nullable: bool = True) -> Column:
-    return Column(name, "time", meaning, "ns UTC", nullable)
-
-
-def _ns(name: str, meaning: str) -> Column:
-    return Column(name, "int64", meaning, "ns")
-
-
-def _address(name: str, meaning: str) -> Column:
-    return Column(name, "address", meaning)
 
 
 _LOAD = Column(
@@ -124,14 +82,14 @@ _OPERATIONS = Table(
     "operations",
     "One canonical operation: a call's entry or return, a completion, a callback, or a fact that the driver traced.",
     (
-        _key("operation_id", "unique in the trace, in trace order"),
-        _time("time", "when, on the trace's clock", nullable=False),
+        key("operation_id", "unique in the trace, in trace order"),
+        time("time", "when, on the trace's clock", nullable=False),
         Column("clock", "int64", "raw value of the session clock", "ticks", nullable=False),
         Column("cpu", "uint16", "processor whose buffer held the record"),
         Column("tid", "uint32", "thread id; 0 is every processor's idle thread"),
         Column("pid", "uint32", "process id"),
         _LOAD,
-        _address("image", "image base of the driver"),
+        address("image", "image base of the driver"),
         Column("seq", "uint64", "the driver's own event counter"),
         Column("op", "word", "operation, by the name of the WSK function, callback or IRP routine", nullable=False),
         Column(
@@ -140,10 +98,10 @@ _OPERATIONS = Table(
             "enter, return, complete, complete_return, callback, callback_return or fact",
             nullable=False,
         ),
-        _address("client", "WSK_CLIENT"),
-        _address("registration", "WSK_REGISTRATION"),
-        _address("socket", "WSK_SOCKET"),
-        _address("irp", "IRP; 0 where the call was made without one"),
+        address("client", "WSK_CLIENT"),
+        address("registration", "WSK_REGISTRATION"),
+        address("socket", "WSK_SOCKET"),
+        address("irp", "IRP; 0 where the call was made without one"),
         Column("status", "status", "NTSTATUS returned, or of the completion"),
         Column("status_name", "word", "name of status"),
         Column("information", "uint64", "IoStatus.Information of a completion"),
@@ -166,16 +124,16 @@ _IRPS = Table(
     "irps",
     "One use of an IRP: a WSK call that was given one, its return and its completion.",
     (
-        _key("irp_id", "unique in the trace"),
-        _address("irp", "address of the IRP; reused addresses give one row per use"),
+        key("irp_id", "unique in the trace"),
+        address("irp", "address of the IRP; reused addresses give one row per use"),
         _LOAD,
         Column("op", "word", "the call", nullable=False),
         Column("socket_id", "uint64", "the socket it was made on, or that it created"),
-        _address("socket", "address of that socket"),
-        _address("client", "WSK_CLIENT of a client-level call"),
-        _time("issue_time", "when the call was entered", nullable=False),
-        _time("return_time", "when the call returned"),
-        _time("complete_time", "when the completion routine began"),
+        address("socket", "address of that socket"),
+        address("client", "WSK_CLIENT of a client-level call"),
+        time("issue_time", "when the call was entered", nullable=False),
+        time("return_time", "when the call returned"),
+        time("complete_time", "when the completion routine began"),
         Column("return_status", "status", "NTSTATUS that the call returned"),
         Column("return_status_name", "word", "name of return_status"),
         Column("completion_status", "status", "IoStatus.Status at completion"),
@@ -183,9 +141,9 @@ _IRPS = Table(
         Column("information", "uint64", "IoStatus.Information at completion"),
         Column("completion", "word", "inline (before the return), pended, or none_seen", nullable=False),
         Column("outcome", "word", "succeeded, failed, cancelled, open or unknown", nullable=False),
-        _ns("call_ns", "issue to return"),
-        _ns("pending_ns", "from the return that said PENDING to the completion; null where completion came first"),
-        _ns("total_ns", "issue to completion"),
+        ns("call_ns", "issue to return"),
+        ns("pending_ns", "from the return that said PENDING to the completion; null where completion came first"),
+        ns("total_ns", "issue to completion"),
         Column("cpu", "uint16", "processor of the call"),
         Column("tid", "uint32", "thread of the call"),
         Column("complete_cpu", "uint16", "processor of the completion"),
@@ -206,8 +164,8 @@ _SOCKETS = Table(
     "sockets",
     "One socket from its creation to the end of its close.",
     (
-        _key("socket_id", "unique in the trace"),
-        _address("socket", "address of the WSK_SOCKET; reused addresses give one row per socket"),
+        key("socket_id", "unique in the trace"),
+        address("socket", "address of the WSK_SOCKET; reused addresses give one row per socket"),
         _LOAD,
         Column(
             "origin",
@@ -220,18 +178,18 @@ _SOCKETS = Table(
         Column("socket_type", "uint16", "SOCK_ constant"),
         Column("protocol", "uint32", "IPPROTO_ constant"),
         Column("flags", "uint32", "Flags of the creating call"),
-        _address("client", "WSK_CLIENT it was created with"),
-        _address("context", "SocketContext"),
-        _address("dispatch", "dispatch table"),
+        address("client", "WSK_CLIENT it was created with"),
+        address("context", "SocketContext"),
+        address("dispatch", "dispatch table"),
         Column("dispatch_members", "uint32", "bits of the non-NULL members of the dispatch table"),
         Column("parent_id", "uint64", "the listening socket that it was accepted from"),
         Column("irp_id", "uint64", "the use of an IRP that created it"),
-        _time("create_time", "when the creating call was entered, or the callback brought it"),
-        _time("open_time", "when the creation completed"),
-        _time("close_time", "when WskCloseSocket was entered"),
-        _time("closed_time", "when the close completed"),
-        _ns("lifetime_ns", "open_time to close_time"),
-        _ns("close_ns", "close_time to closed_time"),
+        time("create_time", "when the creating call was entered, or the callback brought it"),
+        time("open_time", "when the creation completed"),
+        time("close_time", "when WskCloseSocket was entered"),
+        time("closed_time", "when the close completed"),
+        ns("lifetime_ns", "open_time to close_time"),
+        ns("close_ns", "close_time to closed_time"),
         Column("irps", "uint64", "uses of IRPs on this socket, creation and close included", nullable=False),
         Column("open_irps", "uint64", "of these, still open at the end of the trace", nullable=False),
         Column("doubt", "word", "why this life may be another's: a U- reason; null where certain"),
@@ -247,8 +205,8 @@ _DESCRIPTORS = Table(
     "descriptors",
     "One security descriptor that was cached, used or released, by address.",
     (
-        _key("descriptor_id", "unique in the trace"),
-        _address("descriptor", "address of the descriptor"),
+        key("descriptor_id", "unique in the trace"),
+        address("descriptor", "address of the descriptor"),
         _LOAD,
         Column("cached", "uint64", "successful WSK_CACHE_SD calls that gave this address", nullable=False),
         Column("fetched", "uint64", "successful SO_WSK_SECURITY gets that gave this address", nullable=False),
@@ -256,8 +214,8 @@ _DESCRIPTORS = Table(
         Column("released", "uint64", "successful WSK_RELEASE_SD calls on it", nullable=False),
         Column("given", "uint64", "WSK_CACHE_SD calls that were given this address as input", nullable=False),
         Column("references", "int64", "cached + fetched − released at the end, as far as seen", nullable=False),
-        _time("first_time", "when it was first met", nullable=False),
-        _time("last_time", "when it was last met", nullable=False),
+        time("first_time", "when it was first met", nullable=False),
+        time("last_time", "when it was last met", nullable=False),
         Column("doubt", "word", "why references may be otherwise: a U- reason; null where certain"),
         Column("first_operation", "uint64", "operation that first named it", nullable=False),
     ),
@@ -267,16 +225,16 @@ _REGISTRATIONS = Table(
     "registrations",
     "One registration of the driver with WSK, from WskRegister to the return of WskDeregister.",
     (
-        _key("registration_id", "unique in the trace"),
-        _address("registration", "address of the WSK_REGISTRATION"),
+        key("registration_id", "unique in the trace"),
+        address("registration", "address of the WSK_REGISTRATION"),
         _LOAD,
-        _address("client", "WSK_CLIENT that the last capture gave"),
+        address("client", "WSK_CLIENT that the last capture gave"),
         Column("register_status", "status", "NTSTATUS of WskRegister"),
-        _time("register_time", "when WskRegister was entered; null where that is not in the trace"),
-        _time("capture_time", "when the first capture returned"),
-        _time("release_time", "when the last release was entered"),
-        _time("deregister_time", "when WskDeregister was entered"),
-        _time("deregistered_time", "when WskDeregister returned"),
+        time("register_time", "when WskRegister was entered; null where that is not in the trace"),
+        time("capture_time", "when the first capture returned"),
+        time("release_time", "when the last release was entered"),
+        time("deregister_time", "when WskDeregister was entered"),
+        time("deregistered_time", "when WskDeregister returned"),
         Column("captures", "uint64", "successful WskCaptureProviderNPI calls", nullable=False),
         Column("releases", "uint64", "WskReleaseProviderNPI calls", nullable=False),
         Column("sockets", "uint64", "sockets created with its clients", nullable=False),
@@ -284,91 +242,8 @@ _REGISTRATIONS = Table(
     ),
 )
 
-_FINDINGS = Table(
-    "findings",
-    "One broken rule (fail), or one that would be broken if nothing is hidden (suspect).",
-    (
-        _key("finding_id", "unique in the trace"),
-        Column("rule", "word", "id of the rule", nullable=False),
-        Column("verdict", "word", "fail, suspect, or, only where asked for, unknown or note", nullable=False),
-        Column("severity", "word", "error, warning or info", nullable=False),
-        Column("party", "word", "whose duty the rule is: client, provider or instrumentation", nullable=False),
-        Column("reason", "word", "U-CAP, U-START, U-LOST, U-ORDER, U-ALIAS or U-END; null for fail"),
-        _time("time", "when the rule was broken", nullable=False),
-        Column("subject_table", "word", "table of the life that was judged", nullable=False),
-        Column("subject_id", "uint64", "its row", nullable=False),
-        _address("subject_address", "its address"),
-        Column("irp_id", "uint64", "row of irps that it is about"),
-        _address("irp", "address of that IRP"),
-        Column("socket_id", "uint64", "row of sockets that it is about"),
-        _address("socket", "address of that socket"),
-        Column("message", "string", "what happened, in a sentence", nullable=False),
-        Column("evidence", "ids", "operations that show it, in order", nullable=False),
-        Column("source_file", "string", "file of the driver's source, where known"),
-        Column("source_line", "uint32", "line in that file"),
-    ),
-)
-
-_RULES = Table(
-    "rules",
-    "One rule and how often it was judged how.",
-    (
-        Column("rule", "string", "id of the rule", nullable=False),
-        Column("severity", "word", "the highest that it can give", nullable=False),
-        Column("party", "word", "client, provider or instrumentation", nullable=False),
-        Column("fail", "uint64", "instances that broke it", nullable=False),
-        Column("pass", "uint64", "instances that provably kept it", nullable=False),
-        Column("unknown", "uint64", "instances that the trace cannot decide", nullable=False),
-        Column("suspect", "uint64", "of these, such as would be fails if nothing is hidden", nullable=False),
-        Column("not_applicable", "uint64", "instances outside the rule's guard", nullable=False),
-    ),
-)
-
-_QUALITY = Table(
-    "quality",
-    "One fact about what the trace holds, what was lost and what is damaged.",
-    (
-        Column(
-            "item",
-            "word",
-            "what is told: bytes, unpacked_bytes, events_lost, buffers_lost, damaged, gap, edge …",
-            nullable=False,
-        ),
-        Column("name", "string", "which of them, for example the class of bytes", nullable=False),
-        Column("value", "int64", "how much; events, buffers or bytes", nullable=False),
-        Column("cpu", "uint16", "processor, where it concerns one"),
-        _time("start", "from when"),
-        _time("end", "until when"),
-        Column("detail", "string", "in words"),
-    ),
-)
-
-_LATENCY = Table(
-    "latency",
-    "How long one operation took, over one leg of its way: percentiles and the histogram behind them.",
-    (
-        Column("op", "word", "the call", nullable=False),
-        Column("leg", "word", "pending (irps.pending_ns) or total (irps.total_ns)", nullable=False),
-        Column("count", "uint64", "uses of IRPs that have this duration", nullable=False),
-        _ns("min_ns", "shortest, exact"),
-        _ns("p50_ns", "median, to 1 %"),
-        _ns("p90_ns", "90 of 100 took no longer, to 1 %"),
-        _ns("p99_ns", "99 of 100 took no longer, to 1 %"),
-        _ns("p999_ns", "999 of 1000 took no longer, to 1 %"),
-        _ns("max_ns", "longest, exact"),
-        Column(
-            "bins",
-            "ids",
-            "shortest duration, ns, of each bin of the histogram that is not empty; equal in every trace",
-            nullable=False,
-        ),
-        Column("counts", "ids", "how many fell into each of these bins", nullable=False),
-    ),
-)
-
 TABLES: dict[str, Table] = {
-    t.name: t
-    for t in (_OPERATIONS, _IRPS, _SOCKETS, _DESCRIPTORS, _REGISTRATIONS, _FINDINGS, _RULES, _QUALITY, _LATENCY)
+    t.name: t for t in (_OPERATIONS, _IRPS, _SOCKETS, _DESCRIPTORS, _REGISTRATIONS, FINDINGS, RULES, QUALITY, LATENCY)
 }
 
 

@@ -14,7 +14,7 @@ from wsktrace.schema import TABLES, table
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -48,6 +48,8 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
     ignore: Iterable[str] | None = None,
     unknown: bool = False,
     notes: bool = False,
+    limits: Mapping[str, float] | None = None,
+    baseline: str | os.PathLike[str] | None = None,
     symbols: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     download: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -62,14 +64,16 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
         ignore: ids of the rules to leave out.
         unknown: whether ``findings`` lists what the trace cannot decide, too.
         notes: whether ``findings`` lists what is legal and worth knowing, too.
+        limits: other limits than the profile's: ``{"close_s": 20, "WskConnect": 90, "order_tolerance_ms": 5}``.
+        baseline: JSON or SARIF of an earlier run; findings that it has are marked in the column ``ignored``.
         symbols: what describes events for ``Trace.events``: PDBs, TMF files, manifests, binaries, folders of them.
         download: whether the servers of ``_NT_SYMBOL_PATH`` may be asked for PDBs.
         progress: called with (stage, done, total); a total of 0 where it is not known.
 
     Raises:
         NotAnEtlFile: it is something else; the message says what and what to do.
-        UsageError: no profile or rule of that name, no such symbol file.
-        FormatError: a symbol file that is named is damaged.
+        UsageError: no profile, rule or limit of that name, no such symbol file or baseline.
+        FormatError: a symbol file or baseline that is named is damaged.
     """
     import os
 
@@ -84,6 +88,8 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
             ignore=ignore,
             unknown=unknown,
             notes=notes,
+            limits=limits,
+            baseline=baseline,
             symbols=(symbols,) if isinstance(symbols, (str, os.PathLike)) else tuple(symbols),
             download=download,
             progress=progress,

@@ -17,6 +17,32 @@ def closed(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
+FINDING = closed(
+    id=COUNT,
+    rule={"type": "string", "pattern": "^WSK-"},
+    verdict={"enum": ["fail", "suspect", "unknown", "note"]},
+    severity={"enum": ["error", "warning", "info"]},
+    party={"enum": ["client", "provider", "instrumentation"]},
+    reason={"enum": [None, "U-CAP", "U-START", "U-LOST", "U-ORDER", "U-ALIAS", "U-END"]},
+    time=TIME,
+    subject=closed(
+        table={"enum": ["irps", "sockets", "descriptors", "registrations", "operations"]},
+        id=COUNT,
+        address=ADDRESS,
+    ),
+    irp_id=MAYBE,
+    irp=ADDRESS,
+    socket_id=MAYBE,
+    socket=ADDRESS,
+    message={"type": "string"},
+    evidence={"type": "array", "items": COUNT},
+    outstanding={"type": "array", "items": COUNT},
+    follows_from=MAYBE,
+    fingerprint={"type": "string", "pattern": "^WSK-"},
+    ignored={"type": ["string", "null"]},
+    source={"oneOf": [{"type": "null"}, closed(file={"type": "string"}, line=MAYBE)]},
+)
+
 SCHEMA = closed(
     schema_version={"const": 1},
     trace=closed(
@@ -29,33 +55,12 @@ SCHEMA = closed(
         losses=closed(events=COUNT, buffers=COUNT),
     ),
     judged=COUNT,
-    findings={
-        "type": "array",
-        "items": closed(
-            rule={"type": "string", "pattern": "^WSK-"},
-            verdict={"enum": ["fail", "suspect", "unknown"]},
-            severity={"enum": ["error", "warning", "info"]},
-            party={"enum": ["client", "provider", "instrumentation"]},
-            reason={"enum": [None, "U-CAP", "U-START", "U-LOST", "U-ORDER", "U-ALIAS", "U-END"]},
-            time=TIME,
-            subject=closed(
-                table={"enum": ["irps", "sockets", "descriptors", "registrations", "operations"]},
-                id=COUNT,
-                address=ADDRESS,
-            ),
-            irp_id=MAYBE,
-            irp=ADDRESS,
-            socket_id=MAYBE,
-            socket=ADDRESS,
-            message={"type": "string"},
-            evidence={"type": "array", "items": COUNT},
-            source={"oneOf": [{"type": "null"}, closed(file={"type": "string"}, line=MAYBE)]},
-        ),
-    },
+    findings={"type": "array", "items": FINDING},
+    notes={"type": "array", "items": FINDING},
     rules={
         "type": "object",
         "additionalProperties": closed(
-            **dict.fromkeys(("fail", "pass", "unknown", "suspect", "not_applicable"), COUNT)
+            **dict.fromkeys(("fail", "pass", "unknown", "suspect", "not_applicable"), COUNT),
         ),
     },
 )
@@ -69,7 +74,7 @@ def render(trace: Any, **more: Any) -> dict[str, Any]:
 
 def test_the_object(faked: Any) -> None:
     held = render(faked())
-    assert list(held) == ["schema_version", "trace", "judged", "findings", "rules"]
+    assert list(held) == ["schema_version", "trace", "judged", "findings", "notes", "rules"]
     assert held["trace"] == {
         "file": "made.etl",
         "sha256": "ab" * 32,

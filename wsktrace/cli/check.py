@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,8 +10,6 @@ import click
 from wsktrace.cli import options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wsktrace.trace import Trace
 
 __all__ = ["command", "exit_status", "render"]
@@ -26,8 +25,19 @@ LEVELS = ("error", "warning", "info", "suspect")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="Default: by the ending of -o, else text.")
 @options.output_file("Write here instead of to stdout; the format follows the ending.")
 @click.option("--unknown", is_flag=True, help="List what the trace cannot decide, too.")
+@click.option("--notes", is_flag=True, help="List what is legal and worth knowing, too.")
+@click.option(
+    "--coverage", is_flag=True, help="Say for each rule what it could decide, why not more, and what would decide it."
+)
 @click.option("--select", multiple=True, metavar="RULE", help="Judge by this rule only (may be repeated).")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Leave this rule out (may be repeated).")
+@options.limits
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSON (or SARIF) of an earlier check: findings that it has do not count.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(LEVELS),
@@ -45,8 +55,12 @@ def command(
     form: str | None,
     target: Path | None,
     unknown: bool,
+    notes: bool,
+    coverage: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    limits: dict[str, float],
+    baseline: Path | None,
     fail_on: str,
     fail_on_any: bool,
     fail_on_nothing: bool,
@@ -72,9 +86,12 @@ def command(
             select=select or None,
             ignore=ignore or None,
             unknown=unknown,
+            notes=notes,
+            limits=limits,
+            baseline=baseline,
         ) as opened,
     ):
-        text = render(opened, form, unknown=unknown, colour=target is None and wants_colour())
+        text = render(opened, form, unknown=unknown, coverage=coverage, colour=target is None and wants_colour())
         judged = opened.summary.judged
         status = exit_status(opened, fail_on=fail_on, any_party=fail_on_any)
     if not judged:
@@ -85,25 +102,25 @@ def command(
     return status
 
 
-def render(trace: Trace, form: str, *, unknown: bool = False, colour: bool = False) -> str:
+def render(trace: Trace, form: str, *, unknown: bool = False, coverage: bool = False, colour: bool = False) -> str:
     """Return the account of a trace in a format."""
     if form == "json":
         from wsktrace.report import json
 
-        return json.render(trace.summary, trace.arrow, unknown=unknown)
+        return json.render(trace.summary, trace.arrow, unknown=unknown, coverage=coverage)
     from wsktrace.report import console
 
-    return console.render(trace.summary, trace.arrow, unknown=unknown, colour=colour)
+    return console.render(trace.summary, trace.arrow, unknown=unknown, coverage=coverage, colour=colour)
 
 
 def exit_status(trace: Trace, *, fail_on: str = "error", any_party: bool = False) -> int:
     """Return 1 where a finding counts: of a level up to ``fail_on``, and the client's duty unless ``any_party``."""
     counted = set(LEVELS[: LEVELS.index(fail_on) + 1])
     findings = trace.arrow("findings")
-    columns = (findings.column(name).to_pylist() for name in ("verdict", "severity", "party"))
-    for verdict, severity, party in zip(*columns, strict=True):
+    columns = (findings.column(name).to_pylist() for name in ("verdict", "severity", "party", "ignored"))
+    for verdict, severity, party, ignored in zip(*columns, strict=True):
         level = severity if verdict == "fail" else verdict
-        if level in counted and (any_party or party == "client"):
+        if level in counted and ignored is None and (any_party or party == "client"):
             return 1
     return 0
 

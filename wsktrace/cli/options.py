@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wsktrace.cli.output import Meter
     from wsktrace.trace import Trace
 
-__all__ = ["open_trace", "output_file", "quiet", "symbols", "trace_input"]
+__all__ = ["limits", "open_trace", "output_file", "quiet", "symbols", "trace_input"]
 
 
 def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,6 +51,30 @@ def symbols(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _limits(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+    """Turn NAME=VALUE into a dictionary."""
+    del context, parameter
+    held: dict[str, float] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            held[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not NAME=NUMBER, such as close_s=20 or WskConnect=90")
+    return held
+
+
+limits = click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_limits,
+    help="Another limit than the profile's (may be repeated): a call's deadline in seconds (WskConnect=90), a threshold"
+    " (close_s=20), order_tolerance_ms=5.",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.report.words import REASONS, by_rule, pending, rows
+from wsktrace.report.coverage import coverage_lines
+from wsktrace.report.words import REASONS, SEVERITIES, by_rule, pending, rows
 from wsktrace.units import address_text, bytes_text, clean, clock_text, duration_text, span_text
 from wsktrace.version import __version__
 
@@ -56,23 +58,34 @@ class _Page:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
 
 
-def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False, colour: bool = False) -> str:
-    """Return the account as text; ``unknown`` lists the undecided findings that are no suspects as well."""
+def render(
+    facts: TraceFacts, tables: Tables, *, unknown: bool = False, coverage: bool = False, colour: bool = False
+) -> str:
+    """Return the account as text.
+
+    ``unknown`` lists the undecided findings that are no suspects as well, ``coverage`` how much the rules could decide.
+    """
     page = _Page(colour=colour)
-    findings = rows(tables("findings"))
+    found = rows(tables("findings"))
+    findings = [f for f in found if f["ignored"] is None]
     _head(page, facts)
     if facts.judged:
         _pending(page, facts, tables)
-        _findings(page, "Broken rules", by_rule(findings, "fail"), with_reason=False)
-        _findings(page, "Suspects: broken if nothing is hidden", by_rule(findings, "suspect"), with_reason=True)
+        _findings(page, "Broken rules", findings, "fail")
+        _findings(page, "Suspects: broken if nothing is hidden", findings, "suspect")
+        _ignored(page, found)
     else:
         _nothing(page, facts)
     if unknown:
-        _findings(page, "Undecided", by_rule(findings, "unknown"), with_reason=True)
+        _findings(page, "Undecided", findings, "unknown")
+    _findings(page, "Worth knowing", findings, "note")
     page.title("Trust")
     page.lines += [f"  {line}" for line in trust(facts)]
     if facts.judged:
         _counts(page, facts, tables)
+        if coverage:
+            page.title("Coverage")
+            page.lines += coverage_lines(rows(tables("rules")))
     broken = [f["rule"] for f in findings if f["verdict"] in ("fail", "suspect")]
     if broken:
         page.lines += ["", f"wsktrace rule {next(iter(by_rule(findings, 'fail')), broken[0])}   explains a rule"]
@@ -152,27 +165,67 @@ def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
         page.add(f"  … and {opened.num_rows - MOST_PENDING:,} more")
 
 
-def _findings(page: _Page, title: str, groups: dict[str, list[dict[str, Any]]], *, with_reason: bool) -> None:
-    """List findings by rule."""
-    if not groups:
-        if not with_reason:
+def _findings(page: _Page, title: str, findings: list[dict[str, Any]], verdict: str) -> None:
+    """List the findings of a verdict by rule, each with those that follow from it below it."""
+    chosen = [f for f in findings if f["verdict"] == verdict]
+    if not chosen:
+        if verdict == "fail":
             page.title("No broken rule")
         return
-    page.title(f"{title}: {sum(map(len, groups.values())):,}")
-    for rule, found in groups.items():
-        worst = found[0]
-        colour = "suspect" if with_reason else worst["severity"]
-        mark = "?" if with_reason else _MARKS[worst["severity"]]
-        duty = "" if worst["party"] == "client" else f" (a duty of the {worst['party']})"
+    effects = _effects(chosen)
+    roots = [f for f in chosen if f["finding_id"] not in {e["finding_id"] for held in effects.values() for e in held}]
+    follow = len(chosen) - len(roots)
+    page.title(f"{title}: {len(chosen):,}" + (f", {follow:,} of which follow from others" if follow else ""))
+    for rule, found in by_rule(roots, verdict).items():
+        worst = min(found, key=lambda f: SEVERITIES.index(f["severity"]))
+        colour = {"fail": worst["severity"], "note": "info"}.get(verdict, "suspect")
+        mark = {"fail": _MARKS[worst["severity"]], "note": "·"}.get(verdict, "?")
         times = f"  {len(found):,}×" if len(found) > 1 else ""
-        page.add("  ", page.paint(f"{mark} {worst['severity']:<7} {clean(rule)}", colour), times, duty)
+        page.add("  ", page.paint(f"{mark} {worst['severity']:<7} {clean(rule)}", colour), times, _duty(worst))
         for finding in found[:MOST_OF_A_RULE]:
             page.wrapped(f"      {clock_text(finding['time'])}  {clean(finding['message'])}", 23)
             page.add("        ", page.paint(_where(finding), "faint"))
-            if with_reason and finding["reason"]:
+            if finding["reason"]:
                 page.add(f"        {finding['reason']}: {REASONS.get(finding['reason'], '')}")
+            _below(page, finding, effects)
         if len(found) > MOST_OF_A_RULE:
             page.add(f"      … and {len(found) - MOST_OF_A_RULE:,} more (all of them: --format json)")
+
+
+def _duty(finding: dict[str, Any]) -> str:
+    return "" if finding["party"] == "client" else f" (a duty of the {finding['party']})"
+
+
+def _effects(chosen: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """Return id of a finding → those among the chosen that follow from it, directly or by others of them."""
+    by_id = {f["finding_id"]: f for f in chosen}
+    effects: dict[int, list[dict[str, Any]]] = {}
+    for finding in chosen:
+        cause = finding
+        while cause["follows_from"] in by_id:
+            cause = by_id[cause["follows_from"]]
+        if cause is not finding:
+            effects.setdefault(cause["finding_id"], []).append(finding)
+    return effects
+
+
+def _below(page: _Page, finding: dict[str, Any], effects: dict[int, list[dict[str, Any]]]) -> None:
+    """List what follows from a finding."""
+    held = effects.get(finding["finding_id"], [])
+    for effect in held[:MOST_OF_A_RULE]:
+        head = f"        └ {effect['severity']} {clean(effect['rule'])}: "
+        page.wrapped(head + clean(effect["message"]), 10)
+    if len(held) > MOST_OF_A_RULE:
+        page.add(f"        └ and {len(held) - MOST_OF_A_RULE:,} more that follow from it")
+
+
+def _ignored(page: _Page, found: list[dict[str, Any]]) -> None:
+    """Say which findings do not count, and why."""
+    held = Counter((f["rule"], f["ignored"]) for f in found if f["ignored"] is not None)
+    if not held:
+        return
+    page.title(f"Not counted: {sum(held.values()):,}")
+    page.lines += [f"  {count:>6,} of {clean(rule)}: {clean(reason)}" for (rule, reason), count in held.most_common()]
 
 
 def _where(finding: dict[str, Any]) -> str:
@@ -186,6 +239,8 @@ def _where(finding: dict[str, Any]) -> str:
     if address is not None and address not in (finding["irp"], finding["socket"]):
         parts.append(f"{clean(subject)} {address_text(address)}")
     evidence = finding["evidence"] or []
+    if finding["outstanding"]:
+        parts.append(f"{len(finding['outstanding'])} outstanding")
     if evidence:
         more = f" … ({len(evidence)} in all)" if len(evidence) > MOST_EVIDENCE else ""
         parts.append(f"operations {', '.join(map(str, evidence[:MOST_EVIDENCE]))}{more}")

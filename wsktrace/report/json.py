@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.report.coverage import coverage_object
 from wsktrace.report.words import rows
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import hex_text, time_text
@@ -18,13 +19,18 @@ __all__ = ["as_object", "render"]
 _COUNTS = ("fail", "pass", "unknown", "suspect", "not_applicable")
 
 
-def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False) -> str:
-    """Return the account as text; ``unknown`` lists the undecided findings that are no suspects as well."""
-    return json.dumps(as_object(facts, tables, unknown=unknown), indent=1, ensure_ascii=False) + "\n"
+def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False, coverage: bool = False) -> str:
+    """Return the account as text.
+
+    ``unknown`` lists the undecided findings that are no suspects as well, ``coverage`` how much the rules could decide.
+    """
+    return json.dumps(as_object(facts, tables, unknown=unknown, coverage=coverage), indent=1, ensure_ascii=False) + "\n"
 
 
-def as_object(facts: TraceFacts, tables: Tables, *, unknown: bool = False) -> dict[str, Any]:
+def as_object(facts: TraceFacts, tables: Tables, *, unknown: bool = False, coverage: bool = False) -> dict[str, Any]:
     """Return the account as a dictionary that JSON can hold."""
+    found = rows(tables("findings"))
+    more = {"coverage": coverage_object(rows(tables("rules")))} if coverage else {}
     listed = ("fail", "suspect", "unknown") if unknown else ("fail", "suspect")
     return {
         "schema_version": SCHEMA_VERSION,
@@ -38,14 +44,17 @@ def as_object(facts: TraceFacts, tables: Tables, *, unknown: bool = False) -> di
             "losses": {"events": facts.events_lost, "buffers": facts.buffers_lost},
         },
         "judged": facts.judged,
-        "findings": [_finding(row) for row in rows(tables("findings")) if row["verdict"] in listed],
+        "findings": [_finding(row) for row in found if row["verdict"] in listed],
+        "notes": [_finding(row) for row in found if row["verdict"] == "note"],
         "rules": {row["rule"]: {name: row[name] for name in _COUNTS} for row in rows(tables("rules"))},
+        **more,
     }
 
 
 def _finding(row: dict[str, Any]) -> dict[str, Any]:
     source = None if row["source_file"] is None else {"file": row["source_file"], "line": row["source_line"]}
     return {
+        "id": row["finding_id"],
         "rule": row["rule"],
         "verdict": row["verdict"],
         "severity": row["severity"],
@@ -63,5 +72,9 @@ def _finding(row: dict[str, Any]) -> dict[str, Any]:
         "socket": hex_text(row["socket"]),
         "message": row["message"],
         "evidence": row["evidence"],
+        "outstanding": row["outstanding"],
+        "follows_from": row["follows_from"],
+        "fingerprint": row["fingerprint"],
+        "ignored": row["ignored"],
         "source": source,
     }

@@ -13,6 +13,10 @@ from wsktrace.rules.facts import Facts
 from wsktrace.rules.findings import Counts, Finding, Judgement
 from wsktrace.rules.registry import select
 from wsktrace.rules.rule import SEVERITIES, Instances, Rule
+from wsktrace.wsk.constants import status_name
+from wsktrace.wsk.event_kinds import EVENT_KINDS, kind_name
+from wsktrace.wsk.operations import Phase
+from wsktrace.wsk.ops import KNOWN_STATUS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +51,26 @@ def judge(
             _tally(rule, fact, rule.judge(fact), counts, result.findings, listed)
     result.findings.sort(key=lambda f: (f.time_ns, f.evidence[-1:]))
     result.findings = linked(result.findings, result.rules)
+    result.shown = frozenset().union(*(_kinds(fact) for fact in facts))
     return result
+
+
+def _kinds(fact: Facts) -> frozenset[str]:
+    return frozenset(kind_name(name, phase) for name, phase in EVENT_KINDS if len(fact.rows(name, phase)))
+
+
+def _kind(fact: Facts, row: int) -> str:
+    """Return what an operation is, without addresses and times: its name, its end, a status that is an error."""
+    name = fact.op_name(row).replace(" ", "")
+    end = _ENDS.get(Phase(int(fact.ops.phase[row])), "")
+    status, known = fact.ops.status[row], fact.ops.has(KNOWN_STATUS)[row]
+    return f"{name}{end}" + (f"={status_name(int(status))}" if known and status >= _ERROR else "")
+
+
+#: Notes about the trace itself are always listed; they are few where all is well.
+_MOST_TRACE_NOTES = 100
+_ERROR = 0x80000000
+_ENDS = {Phase.RETURN: ".return", Phase.COMPLETE_RETURN: ".return", Phase.CALLBACK_RETURN: ".return"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +96,7 @@ def _tally(rule: Rule, fact: Facts, given: Instances, counts: Counts, findings: 
     counts.unknown += int(doubtful.sum())
     counts.suspect += int(suspects.sum())
     counts.passed += int((certain & ~fails).sum())
+    counts.note += int(shown.sum()) if rule.legal else 0
     counts.not_applicable += int((~applies).sum()) + given.outside
     for kind, number in enumerate(np.bincount(doubt[doubtful]).tolist()):
         if number:
@@ -81,8 +105,9 @@ def _tally(rule: Rule, fact: Facts, given: Instances, counts: Counts, findings: 
     verdicts = [("fail", fails), ("suspect", suspects)]
     if most.unknown:
         verdicts.append(("unknown", _first(doubtful & ~suspects, most.unknown)))
-    if most.notes and rule.legal:
-        verdicts.append(("note", _first(shown, most.notes)))
+    notes = most.notes if rule.family != "trace" else _MOST_TRACE_NOTES
+    if notes and rule.legal:
+        verdicts.append(("note", _first(shown, notes)))
     for verdict, chosen in verdicts:
         findings += [_finding(rule, fact, given, i, verdict) for i in np.flatnonzero(chosen).tolist()]
 
@@ -121,6 +146,7 @@ def _finding(rule: Rule, fact: Facts, given: Instances, i: int, verdict: str) ->
         socket=int(life.sockets.address[socket]) if socket >= 0 else None,
         message=given.tell(i) if verdict != "unknown" else f"cannot be decided: {rule.sentence}",
         evidence=tuple(int(base[r]) for r in shown),
+        fingerprint=" ".join([rule.id, *(_kind(fact, r) for r in shown)]),
         outstanding=tuple(int(base[r]) for r in given.outstanding(i)) if given.outstanding else (),
         load=life.world.load,
     )

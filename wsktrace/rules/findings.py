@@ -18,6 +18,7 @@ class Finding:
 
     ``evidence`` and ``outstanding`` are operation ids in order; ids are unique in the trace, None where there is none.
     ``follows_from``: place in the findings of the one that this one follows from, None where it stands for itself.
+    ``fingerprint``: rule and kinds of the operations that show it; ``ignored``: why it does not count, or None.
     """  # noqa: D205 -- one sentence
 
     rule: str
@@ -35,16 +36,19 @@ class Finding:
     socket: int | None
     message: str
     evidence: tuple[int, ...]
+    fingerprint: str = ""
     outstanding: tuple[int, ...] = ()
     load: int = 0
     follows_from: int | None = None
+    ignored: str | None = None
 
 
 @dataclass(slots=True)
 class Counts:
     """How often a rule was judged how.
 
-    ``suspect`` is part of ``unknown``; ``reasons`` says why, U- reason → how often, one reason for each.
+    ``suspect`` is part of ``unknown``, ``note`` of ``passed``; ``reasons`` says why, U- reason → how often, one reason
+    for each.
     """
 
     fail: int = 0
@@ -52,6 +56,7 @@ class Counts:
     unknown: int = 0
     suspect: int = 0
     not_applicable: int = 0
+    note: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
 
@@ -62,3 +67,5 @@ class Judgement:
     findings: list[Finding] = field(default_factory=list)
     counts: dict[str, Counts] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
+    #: kinds of events that the trace shows, by their names
+    shown: frozenset[str] = frozenset()

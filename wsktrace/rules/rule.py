@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wsktrace.rules.facts import Facts
     from wsktrace.rules.shapes import Answer
 
-__all__ = ["LINKS", "RULES", "SEVERITIES", "SHAPES", "Instances", "Rule", "rule", "select"]
+__all__ = ["LINKS", "RULES", "SEVERITIES", "SHAPES", "Instances", "Rule", "matching_rules", "rule", "select"]
 
 SHAPES = {
     "L": "local: the fields of one event decide",
@@ -158,12 +158,13 @@ def select(chosen: tuple[str, ...] | None = None, ignored: tuple[str, ...] | Non
     Ids are taken with or without ``WSK-``, in any case, and a prefix stands for all rules that begin with it.
     ``UsageError`` for a name that is no rule, with the nearest ones.
     """
-    wanted = _expand(chosen) if chosen else set(RULES)
-    unwanted = _expand(ignored) if ignored else set()
+    wanted = matching_rules(chosen) if chosen else set(RULES)
+    unwanted = matching_rules(ignored) if ignored else set()
     yield from (found for name, found in RULES.items() if name in wanted and name not in unwanted)
 
 
-def _expand(names: tuple[str, ...]) -> set[str]:
+def matching_rules(names: tuple[str, ...]) -> set[str]:
+    """Return the ids of the rules that the names mean; ``UsageError`` as ``select`` says."""
     import difflib
 
     found: set[str] = set()

@@ -6,10 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.model.doubt import REASONS
+from wsktrace.wsk.event_kinds import EVENT_KINDS, expand, kind_name
+
 if TYPE_CHECKING:
     from wsktrace.rules.findings import Judgement
+    from wsktrace.rules.rule import Rule
 
-__all__ = ["finding_columns", "rule_columns"]
+__all__ = ["finding_columns", "never_seen", "rule_columns"]
+
+_REASON_COLUMNS = {reason: reason.lower().replace("-", "_") for reason in REASONS.values()}
+
+
+def never_seen(rule: Rule, shown: frozenset[str]) -> list[str]:
+    """Return the kinds of events that a rule needs and that the trace never shows, in the provider's order."""
+    wanted = expand(rule.traced)
+    return [kind_name(*kind) for kind in EVENT_KINDS if kind in wanted and kind_name(*kind) not in shown]
 
 
 def finding_columns(judgement: Judgement) -> dict[str, Any]:
@@ -32,6 +44,10 @@ def finding_columns(judgement: Judgement) -> dict[str, Any]:
         "socket": [f.socket for f in found],
         "message": [f.message for f in found],
         "evidence": [list(f.evidence) for f in found],
+        "outstanding": [list(f.outstanding) for f in found],
+        "follows_from": [f.follows_from for f in found],
+        "fingerprint": [f.fingerprint for f in found],
+        "ignored": [f.ignored for f in found],
     }
 
 
@@ -47,4 +63,8 @@ def rule_columns(judgement: Judgement) -> dict[str, Any]:
         "unknown": [c.unknown for c in counts],
         "suspect": [c.suspect for c in counts],
         "not_applicable": [c.not_applicable for c in counts],
+        "checked": [c.fail + c.passed + c.unknown for c in counts],
+        "note": [c.note for c in counts],
+        **{name: [c.reasons.get(reason, 0) for c in counts] for reason, name in _REASON_COLUMNS.items()},
+        "never_seen": [", ".join(never_seen(rule, judgement.shown)) or None for rule in rules],
     }

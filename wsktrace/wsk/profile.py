@@ -5,17 +5,25 @@ It is a TOML file; this module reads it into typed structs with msgspec, so that
 
 from __future__ import annotations
 
+import difflib
 import functools
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wsktrace.errors import FormatError, UsageError
 from wsktrace.wsk.operations import CODES, OPS
 
-__all__ = ["Profile", "Provider", "Thresholds", "load_profile"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Ignore", "Profile", "Provider", "Thresholds", "load_profile", "with_limits"]
+
+#: Seconds (or ms) that no limit may reach: their ns must fit 64 bits.
+_LONGEST = 1e9
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +50,14 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     capture_wait_s: float = 10.0
 
 
+class Ignore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Findings that do not count, and why: of a rule (or of all whose ids begin so), at a call if one is named."""
+
+    rule: str
+    reason: str
+    call: str = ""
+
+
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a driver's events become operations, and the limits of the rules."""
 
@@ -51,6 +67,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_tolerance_ms: float = 1.0
     deadlines_s: dict[str, float] = {}
     thresholds: Thresholds = Thresholds()
+    ignore: tuple[Ignore, ...] = ()
 
     def deadline_s(self, code: int) -> float:
         """Return how long an IRP of that operation may stay pending, seconds; 0 is without limit."""
@@ -86,4 +103,41 @@ def load_profile(name: str = "native") -> Profile:
     unknown = sorted(set(profile.deadlines_s) - set(CODES))
     if unknown:
         raise FormatError(f"profile {name}: [deadlines_s] names unknown operations: {', '.join(unknown)}")
+    for given in profile.ignore:
+        if not given.reason.strip():
+            raise FormatError(f"profile {name}: [[ignore]] of {given.rule} needs a reason")
+        if given.call and given.call not in CODES:
+            raise FormatError(f"profile {name}: [[ignore]] of {given.rule} names an unknown operation: {given.call}")
     return profile
+
+
+def with_limits(profile: Profile, limits: Mapping[str, float]) -> Profile:
+    """Return the profile with other limits.
+
+    Args:
+        profile: whose limits hold otherwise.
+        limits: a name of ``Thresholds`` (seconds), a call (seconds that its IRP may stay pending, 0 without limit), or
+            ``order_tolerance_ms`` → its value.
+
+    Raises:
+        UsageError: a name that is none of these (the nearest are named), a value that is no number from 0 on.
+    """
+    thresholds = msgspec.structs.asdict(profile.thresholds)
+    deadlines, tolerance = dict(profile.deadlines_s), profile.order_tolerance_ms
+    for name, value in limits.items():
+        if not 0 <= value < _LONGEST:
+            raise UsageError(f"limit {name}: {value:g} is not a number from 0 on (and below {_LONGEST:g})")
+        if name in thresholds:
+            thresholds[name] = float(value)
+        elif name in CODES:
+            deadlines[name] = float(value)
+        elif name == "order_tolerance_ms":
+            tolerance = float(value)
+        else:
+            known = [*thresholds, "order_tolerance_ms", *CODES]
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(known[:8])} and the calls"
+            raise UsageError(f"no limit named {name!r}{hint}")
+    return msgspec.structs.replace(
+        profile, thresholds=Thresholds(**thresholds), deadlines_s=deadlines, order_tolerance_ms=tolerance
+    )
