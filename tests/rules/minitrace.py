@@ -99,7 +99,9 @@ class Verdicts:
         """Everything that was found, for messages."""
         heads = [f"{f['verdict']} {f['severity']} {f['rule']} {f['reason'] or ''}" for f in self.findings]
         lines = [f"{head}: {f['message']}" for head, f in zip(heads, self.findings, strict=True)]
-        lines += [f"{rule}: {count}" for rule, count in self.counts.items() if any(count.values())]
+        for rule, count in self.counts.items():
+            told = {name: count[name] for name in ("fail", "pass", "unknown", "suspect", "note") if count[name]}
+            lines += [f"{rule}: {told}"] if told else []
         return "\n".join(lines)
 
     def check(self, rule: str, kind: str, reason: str | None = None, options: Mapping[str, str] = {}) -> list[str]:

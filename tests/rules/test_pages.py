@@ -34,7 +34,8 @@ def test_page_shows_a_break_a_legal_neighbour_and_an_undecidable_case(rule: str)
     kinds = {block.kind for block in BLOCKS if block.rule == rule}
     assert "pass" in kinds
     assert ("note" if RULES[rule].legal else "fail") in kinds
-    assert kinds & {"unknown", "suspect"}
+    # what a file's header says, and what its bytes are, is never in doubt
+    assert kinds & {"unknown", "suspect"} or (RULES[rule].family == "trace" and RULES[rule].shape == "L")
 
 
 @pytest.mark.parametrize(

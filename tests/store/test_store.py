@@ -184,7 +184,8 @@ def test_columns_become_arrow_by_the_schema() -> None:
 
     from wsktrace.arrow import to_arrow
 
-    names = ("fail", "pass", "unknown", "suspect", "not_applicable")
+    names = ("fail", "pass", "unknown", "suspect", "not_applicable", "checked", "note")
+    names += ("u_cap", "u_start", "u_lost", "u_order", "u_alias", "u_end")
     rest = {name: np.zeros(2, np.int64) for name in names}
     base = {"rule": ["a", "b"], "severity": ["error", "info"], "party": ["client", "client"], **rest}
     table = to_arrow("rules", base)

@@ -53,6 +53,7 @@ class FileFacts:
     cpus: int = 1
     cut: bool = False
     full: bool = False
+    buffer_size: int = 0
     #: a stopped session's buffers are all there, so bytes that are no buffer hide none
     whole: bool = False
     buffers: Buffers = field(default_factory=lambda: concat_buffers([]))
@@ -192,6 +193,7 @@ def facts_of(file: TraceFile) -> FileFacts:
         cpus=max(header.number_of_processors, 1),
         cut=missing or bool(np.any(b.state & _STATE_CUT)),
         full=full,
+        buffer_size=header.buffer_size,
         whole=stopped and once and sound >= header.buffers_written > 0,
         buffers=b,
         first=np.where(timed, clock.to_ns(b.first_clock), NEVER),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsktrace.model.clock_steps import ClockSteps, clock_steps
 from wsktrace.model.descriptors import Descriptors, descriptors
 from wsktrace.model.irps import Submissions, submissions
 from wsktrace.model.order import arrange
@@ -34,6 +35,8 @@ class Life:
     descriptors: Descriptors
     registrations: Registrations
     profile: Profile
+    file: FileFacts
+    clock: ClockSteps
     first_irp: int = 0
     first_socket: int = 0
     first_descriptor: int = 0
@@ -53,6 +56,7 @@ def build(ops: Operations, facts: FileFacts, profile: Profile, *, pointer_size: 
     """Rebuild all lives. Brings ``ops`` into trace order, in place."""
     result = Lives(ops, facts)
     irp = socket = descriptor = registration = 0
+    clock = clock_steps(ops, facts)
     tolerance = round(profile.order_tolerance_ms * 1e6)
     for load in arrange(ops):
         world = make_world(load, ops, facts, tolerance_ns=tolerance, pointer_size=pointer_size)
@@ -66,6 +70,8 @@ def build(ops: Operations, facts: FileFacts, profile: Profile, *, pointer_size: 
             descriptors=descriptors(world, irps),
             registrations=registrations(world),
             profile=profile,
+            file=facts,
+            clock=clock,
             first_irp=irp,
             first_socket=socket,
             first_descriptor=descriptor,

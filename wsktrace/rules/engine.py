@@ -95,7 +95,7 @@ def _tally(rule: Rule, fact: Facts, given: Instances, counts: Counts, findings: 
     counts.fail += int(fails.sum())
     counts.unknown += int(doubtful.sum())
     counts.suspect += int(suspects.sum())
-    counts.passed += int((certain & ~fails).sum())
+    counts.passed += int((certain & ~fails).sum()) + given.kept
     counts.note += int(shown.sum()) if rule.legal else 0
     counts.not_applicable += int((~applies).sum()) + given.outside
     for kind, number in enumerate(np.bincount(doubt[doubtful]).tolist()):

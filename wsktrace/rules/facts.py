@@ -60,6 +60,7 @@ class Facts:
         self.descriptors = life.descriptors
         self.registrations = life.registrations
         self.profile = life.profile
+        self.file = life.file
 
     # -- rows and their arguments
 

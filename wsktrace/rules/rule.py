@@ -49,7 +49,7 @@ class Instances:
     load's table; world row for operations). ``irp``, ``socket``: the use of an IRP and the socket that it is about, -1.
     ``evidence``: arrays of world rows, -1 where absent. ``tell``: a sentence for instance i. ``suspect``: whether a
     doubtful break is worth listing. ``outside``: instances outside the guard that are not in the arrays.
-    ``outstanding``: rows of what was still going on, for instance i.
+    ``kept`` such as certainly keep the rule and are not. ``outstanding``: rows of what was still going on, for i.
     """
 
     row: NDArray[np.integer[Any]]
@@ -64,6 +64,7 @@ class Instances:
     severity: NDArray[np.integer[Any]] | None = None
     suspect: NDArray[np.bool_] | None = None
     outside: int = 0
+    kept: int = 0
     #: address to name where the subject is an operation
     about: NDArray[np.uint64] | None = None
     outstanding: Callable[[int], list[int]] | None = None

@@ -13,7 +13,22 @@ from wsktrace.testing.etl_parts import split
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["KINDS", "damage", "extents", "flip_bits", "intact", "overwrite", "swap_buffers", "truncate", "zero_buffer"]
+__all__ = [
+    "KINDS",
+    "damage",
+    "extents",
+    "flip_bits",
+    "intact",
+    "overwrite",
+    "spoil_buffer",
+    "swap_buffers",
+    "truncate",
+    "turn_back",
+    "zero_buffer",
+]
+
+_HEADER = 0x48
+_TIME = 0x10
 
 
 def extents(data: bytes) -> list[tuple[int, int]]:
@@ -81,6 +96,38 @@ KINDS: dict[str, Callable[[bytes, int], bytes]] = {
     "zero_buffer": zero_buffer,
     "overwrite": overwrite,
 }
+
+
+def _records(data: bytes, cpu: int) -> list[int]:
+    """Return where the records of the first data buffer of a processor begin; none where it has no buffer."""
+    begin = 0
+    for number, part in enumerate(split(data)):
+        if number and part.cpu == cpu:
+            at, found = begin + _HEADER, []
+            while at < begin + part.used and (size := int.from_bytes(data[at : at + 2], "little")):
+                found.append(at)
+                at += size + 7 & ~7
+            return found
+        begin += len(part.data)
+    return []
+
+
+def spoil_buffer(data: bytes, cpu: int) -> bytes:
+    """Overwrite the first record's header in the first buffer of a processor, so that no record of it can be found."""
+    out = bytearray(data)
+    for at in _records(data, cpu)[:1]:
+        out[at : at + 4] = b"\x10\x00\x77\x77"  # a marker that no header kind has
+    return bytes(out)
+
+
+def turn_back(data: bytes, cpu: int) -> bytes:
+    """Give the last event of the first buffer of a processor a time just before the one before it."""
+    out = bytearray(data)
+    places = _records(data, cpu)
+    if len(places) > 1:
+        before = int.from_bytes(data[places[-2] + _TIME : places[-2] + _TIME + 8], "little")
+        out[places[-1] + _TIME : places[-1] + _TIME + 8] = (before - 1).to_bytes(8, "little")
+    return bytes(out)
 
 
 def damage(data: bytes, seed: int) -> tuple[str, bytes]:

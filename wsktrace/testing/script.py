@@ -35,7 +35,8 @@ were. ``late``: the session starts here, nothing before it is recorded. ``wrappe
 stands before was overwritten. ``cut``: the file ends here, its session was never stopped. ``trace stopped=no lost=2
 buffers_lost=1 seq=no keywords=socket|irp level=4 pointer=4 missing=Irql without=IrpWait``: the session was not stopped;
 the header tells of losses; the driver's header is an older one without Seq; only these keywords up to this level were
-enabled; 32-bit; fields and events that the driver's header does not emit.
+enabled; 32-bit; fields and events that the driver's header does not emit. ``damaged=2 backwards=2``: the first buffer
+of that processor is damaged; its clock runs backwards.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class ScriptOptions:
         buffers_lost: the header's count.
         pointer_size: bytes of a pointer.
         end: ns since the start at which the session stopped.
+        damaged: processor whose first buffer is damaged, None where none is.
+        backwards: processor whose clock runs backwards at the end of its first buffer.
     """
 
     stopped: bool = True
@@ -75,6 +78,8 @@ class ScriptOptions:
     buffers_lost: int = 0
     pointer_size: int = 8
     end: int = 0
+    damaged: int | None = None
+    backwards: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Script:
 
     def etl(self) -> bytes:
         """Return the trace file."""
+        from wsktrace.testing.damage import spoil_buffer, turn_back
         from wsktrace.testing.etl_options import MODE_CIRCULAR, MODE_SEQUENTIAL, TraceOptions
         from wsktrace.testing.etl_writer import write_native
 
@@ -101,7 +107,12 @@ class Script:
             buffers_lost=self.options.buffers_lost,
             pointer_size=self.options.pointer_size,
         )
-        return write_native(self.events, options=options)
+        data = write_native(self.events, options=options)
+        if self.options.damaged is not None:
+            data = spoil_buffer(data, self.options.damaged)
+        if self.options.backwards is not None:
+            data = turn_back(data, self.options.backwards)
+        return data
 
 
 def fragment(text: str) -> Fragment:
@@ -146,6 +157,8 @@ def run_script(text: str) -> Script:
         buffers_lost=_number(trace, "buffers_lost", 0),
         pointer_size=pointer_size,
         end=played.end,
+        damaged=_number(trace, "damaged", -1) if "damaged" in trace else None,
+        backwards=_number(trace, "backwards", -1) if "backwards" in trace else None,
     )
     return Script(played.events, options, played.names[0])
 

@@ -31,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z_~][\w.~]*")
 _MORE_PROCESSING_REQUIRED = STATUSES["MORE_PROCESSING_REQUIRED"]
 _TRACE_KEYS = (
     "stopped", "wrapped", "lost", "buffers_lost", "seq", "keywords", "level", "pointer", "missing", "without",
+    "damaged", "backwards",
 )  # fmt: skip
 
 #: Event → the fields that its first values stand for.
