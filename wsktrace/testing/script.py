@@ -35,8 +35,8 @@ were. ``late``: the session starts here, nothing before it is recorded. ``wrappe
 stands before was overwritten. ``cut``: the file ends here, its session was never stopped. ``trace stopped=no lost=2
 buffers_lost=1 seq=no keywords=socket|irp level=4 pointer=4 missing=Irql without=IrpWait``: the session was not stopped;
 the header tells of losses; the driver's header is an older one without Seq; only these keywords up to this level were
-enabled; 32-bit; fields and events that the driver's header does not emit. ``damaged=2 backwards=2``: the first buffer
-of that processor is damaged; its clock runs backwards.
+enabled; 32-bit; fields and events that the driver's header does not emit (``IrpWait.enter``, ``.return``, ``.fact``:
+one end only). ``damaged=2 backwards=2``: the first buffer of that processor is damaged; its clock runs backwards.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from typing import TYPE_CHECKING
 from wsktrace.testing.assemble import Addresses, assemble
 from wsktrace.testing.draft import MS, US, Draft, Fate, Fragment
 from wsktrace.testing.native import EVENTS
-from wsktrace.testing.statements import KEYWORDS, POSITIONAL, Interpreter
+from wsktrace.testing.statements import KEYWORDS, PHASES, POSITIONAL, Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,10 +175,11 @@ def _enable(drafts: list[Draft], trace: Mapping[str, str]) -> None:
     """Mark the events that no session had enabled, or that the driver's header does not emit."""
     keywords = sum(KEYWORDS[word] for word in trace["keywords"].split("|")) if "keywords" in trace else 0x1F
     level = _number(trace, "level", 5)
-    without = trace.get("without", "").split("|")
+    without = set(trace.get("without", "").split("|"))
     for draft in drafts:
         declared = EVENTS[draft.name, draft.opcode]
-        if not declared.keyword & keywords or declared.level > level or draft.name in without:
+        kind = f"{draft.name}.{PHASES[draft.opcode]}"
+        if not declared.keyword & keywords or declared.level > level or {draft.name, kind} & without:
             draft.fate = Fate.UNSEEN
         if draft.name == "ProviderState":
             draft.fields.update(MatchAnyKeyword=keywords, Level=level)

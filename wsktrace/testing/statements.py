@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wsktrace.testing.recorder import Value
 
-__all__ = ["KEYWORDS", "POSITIONAL", "Interpreter"]
+__all__ = ["KEYWORDS", "PHASES", "POSITIONAL", "Interpreter"]
 
 #: Keyword of the native provider by name.
 KEYWORDS: Final[Mapping[str, int]] = MappingProxyType(
@@ -34,6 +34,8 @@ _TRACE_KEYS = (
     "damaged", "backwards",
 )  # fmt: skip
 
+#: What an opcode is called in ``without``.
+PHASES: Final = ("fact", "enter", "return")
 #: Event → the fields that its first values stand for.
 POSITIONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -339,7 +341,8 @@ def _check_trace(key: str, text: str) -> None:
         words(text, KEYWORDS, key)
     elif key == "without":
         for name in text.split("|"):
-            if name not in POSITIONAL:
-                raise FormatError(f"no event is named {name!r}; {suggestion(name, POSITIONAL)}")
+            event, dot, phase = name.partition(".")
+            if event not in POSITIONAL or (dot and phase not in PHASES):
+                raise FormatError(f"no event is named {name!r}; {suggestion(event, POSITIONAL)}")
     elif key != "missing" and (number(text) is None or (key == "pointer" and text not in ("4", "8"))):
         raise FormatError(f"{key}={text}: a number is wanted" + (", 4 or 8" if key == "pointer" else ""))
