@@ -21,6 +21,7 @@ from wsktrace.cli.main import VERBS
 from wsktrace.cli.schema_ import as_markdown
 from wsktrace.report.rules import explanation, head, listing
 from wsktrace.rules.registry import RULES
+from wsktrace.rules.rule import SEVERITIES
 from wsktrace.schema import TABLES
 
 if TYPE_CHECKING:
@@ -115,7 +116,33 @@ def rules_index() -> str:
         "[verdicts](../explanation/verdicts.md) explains fail, suspect and unknown.\n"
         "[The seed page](seed.md) goes through the reference of WskSocket, with the rules that name each sentence.\n"
     )
-    return f"# Rules\n\n{NOTE}\n\n{intro}\n{listing(list(RULES.values()), markdown=True, link='{id}.md')}"
+    rules = list(RULES.values())
+    by_family = listing(rules, markdown=True, link="{id}.md")
+    return f"# Rules\n\n{NOTE}\n\n{intro}\n{by_family}\n{_by_severity(rules)}\n{_by_event(rules)}"
+
+
+def _by_severity(rules: list[Rule]) -> str:
+    """Return the rules by the highest severity that they can give."""
+    lines = ["## By severity", "", "| severity | rules |", "|---|---|"]
+    for severity in reversed(SEVERITIES):
+        held = [rule.id for rule in rules if rule.severity == severity and not rule.legal]
+        lines.append(f"| {severity} ({len(held)}) | {_links(held)} |")
+    notes = [rule.id for rule in rules if rule.legal]
+    lines.append(f"| note ({len(notes)}): legal, and worth knowing | {_links(notes)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _by_event(rules: list[Rule]) -> str:
+    """Return the kinds of events with the rules that need them."""
+    wanted: dict[str, list[str]] = {}
+    for rule in rules:
+        for word in rule.traced:
+            wanted.setdefault(word, []).append(rule.id)
+    lines = ["## By what must be traced", ""]
+    lines += ["Which rules an event decides. *calls* are those of clients and sockets; a call's name is its entry.", ""]
+    lines += ["| events | rules |", "|---|---|"]
+    lines += [f"| {word} ({len(held)}) | {_links(held)} |" for word, held in sorted(wanted.items())]
+    return "\n".join(lines) + "\n"
 
 
 def rule_page(rule: Rule, held: str) -> str:

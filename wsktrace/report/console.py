@@ -201,9 +201,11 @@ def _effects(chosen: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     by_id = {f["finding_id"]: f for f in chosen}
     effects: dict[int, list[dict[str, Any]]] = {}
     for finding in chosen:
-        cause = finding
-        while cause["follows_from"] in by_id:
+        cause, passed = finding, {finding["finding_id"]}
+        # tables from elsewhere may go round in circles
+        while cause["follows_from"] in by_id and cause["follows_from"] not in passed:
             cause = by_id[cause["follows_from"]]
+            passed.add(cause["finding_id"])
         if cause is not finding:
             effects.setdefault(cause["finding_id"], []).append(finding)
     return effects

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["as_json", "explanation", "head", "listing"]
 
 _WIDTH = 100
-_FIELDS = ("id", "severity", "party", "sentence", "doc", "source", "needs", "shape", "limits", "advice", "family")
+_FIELDS = (
+    "id", "severity", "party", "sentence", "doc", "source", "needs", "shape", "limits", "advice", "family",
+    "traced", "follows", "legal",
+)  # fmt: skip
 
 
 def listing(rules: Sequence[Rule], *, markdown: bool = False, link: str = "") -> str:
@@ -72,6 +75,8 @@ def _table(title: str, rules: list[Rule], link: str) -> str:
 
 
 def _duty(rule: Rule) -> str:
+    if rule.legal:
+        return "a note: legal, and worth knowing"
     return f"{rule.severity}, a duty of the {rule.party}"
 
 
@@ -81,6 +86,7 @@ def _sections(rule: Rule) -> dict[str, str]:
         "What to do": rule.advice,
         "What the trace must show": rule.needs,
         "How it is decided": SHAPES.get(rule.shape, rule.shape),
+        "May follow from": ", ".join(rule.follows),
         "What can mislead it": rule.limits,
         "Source": rule.source,
     }
