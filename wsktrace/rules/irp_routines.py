@@ -1,0 +1,222 @@
+"""Rules about the completion routine of an IRP: that one is set, and when it is invoked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsktrace.rules.facts import IRP, Facts
+from wsktrace.rules.irp_history import COMPLETE, ENTER, FREE, MADE, SET, History
+from wsktrace.rules.rule import Instances, rule
+from wsktrace.rules.shapes import END, Answer, local
+from wsktrace.wsk.operations import CODES, OPS, Phase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FAMILY = "irps"
+_INVOKE = {
+    "InvokeOnSuccess": "invoke_on_success",
+    "InvokeOnError": "invoke_on_error",
+    "InvokeOnCancel": "invoke_on_cancel",
+}
+_MAKES = np.isin(np.arange(len(OPS)), [CODES[name] for name in ("IrpAllocate", "IrpInitialize", "IrpReuse")])
+#: Rows before a call in which its IrpSetCompletion is looked for before the IRP's whole history is.
+_REACH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """How the driver's own IRPs were prepared for their uses.
+
+    ``set`` says per use whether a routine was set right before the call, and for which every flag is known to be TRUE.
+    The other uses of own IRPs are ``index``, with where each was made and where its routine was set since (rows, -1).
+    ``strange``: doubt whether a use that is not known to be of an own IRP is of one.
+    """
+
+    set: NDArray[np.bool_]
+    index: NDArray[np.int64]
+    history: History
+    at: NDArray[np.int64]
+    made: NDArray[np.int32]
+    routine: NDArray[np.int32]
+    doubt: NDArray[np.uint8]
+    strange: NDArray[np.uint8]
+
+
+def _prepared(f: Facts) -> Prepared:
+    s = f.irps
+    settled = _set_before(f)
+    index = np.flatnonzero(s.own & ~settled)
+    if f.unwitnessed("IrpSetCompletion"):
+        index = index[:0]
+    history = History(f, s.irp[index])
+    at = history.at(s.enter[index])
+    made = history.made(at)
+    routine = history.last(SET, at)
+    routine = np.where((made >= 0) & (routine > made), routine, np.int32(-1))
+    doubt = history.made_doubt(at, made)
+    strange = np.zeros(len(s), np.uint8)
+    foreign = np.flatnonzero(~s.own & ~settled)
+    strange[foreign] = f.closed_from(s.enter[foreign])
+    return Prepared(settled, index, history, at, history.rows(made), history.rows(routine), doubt, strange)
+
+
+def _lax(f: Facts) -> NDArray[np.int64]:
+    """Return the rows of IrpSetCompletion whose flags are not all known to be TRUE."""
+    rows = f.rows("IrpSetCompletion", Phase.FACT)
+    found: list[NDArray[Any]] = []
+    for name in _INVOKE.values():
+        column = f.ops.sparse.get(name)
+        if column is None:
+            return rows
+        found.append(column.rows[column.values == 0])
+        if len(column.rows) != len(rows):
+            found.append(np.setdiff1d(rows, column.rows))
+    return np.unique(np.concatenate(found)).astype(np.int64)
+
+
+def _set_before(f: Facts) -> NDArray[np.bool_]:
+    """Return which uses had a routine set with all flags, since their IRP was made, a few rows before the call."""
+    s, op, irp = f.irps, f.ops.op, f.ops.irp
+    settled = np.zeros(len(s), np.bool_)
+    left, lax = np.arange(len(s)), _lax(f)
+    for back in range(1, _REACH + 1):
+        row = s.enter[left] - back
+        left, row = left[row >= 0], row[row >= 0]
+        same = irp[row] == s.irp[left]
+        sets = same & (op[row] == CODES["IrpSetCompletion"])
+        strict = left[sets] if not len(lax) else left[sets][~np.isin(row[sets], lax)]
+        settled[strict] = True
+        left = left[~(sets | (same & _MAKES[op[row]]))]
+        if not len(left):
+            break
+    return settled
+
+
+@rule(
+    "IRP-NO-COMPLETION-ROUTINE",
+    severity="error",
+    party="client",
+    shape="P",
+    source="NET using-irps-with-winsock-kernel-functions (a driver's own IRP has a completion routine)",
+    needs="IrpAllocate, IrpInitialize, IrpReuse, IrpFree, IrpSetCompletion, entries of calls with Irp, IrpComplete",
+    traced=("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "calls", "IrpComplete"),
+    advice=(
+        "Call IoSetCompletionRoutine, with TRUE three times, before each call: IoAllocateIrp, IoInitializeIrp and "
+        "IoReuseIrp leave the IRP without one."
+    ),
+    limits=(
+        "Where a driver traces no IrpSetCompletion at all, nothing is known. An IRP that reached the driver's "
+        "completion routine had one, traced or not; as long as it may still reach it, it is only suspected."
+    ),
+)
+def irp_no_completion_routine(f: Facts) -> Instances:
+    """A driver's own IRP has a completion routine, set since it was made or reused, before it is given to a call.
+
+    IRPs that were passed down to the driver need none.
+    """
+    s = f.irps
+    n = len(s)
+    p = _prepared(f)
+    i = p.index
+    lacking = (p.made >= 0) & (p.routine < 0)
+    done = s.complete[i] >= 0
+    gone, gone_doubt = _gone(f, p)
+    doubt = p.doubt | np.where(done, s.link_doubt[i], s.absent_doubt[i] | gone_doubt)
+    seen, doubts, made, after = np.zeros(n, bool), p.strange.copy(), np.full(n, -1), np.full(n, -1)
+    seen[i], made[i], after[i] = lacking & ~done, p.made, gone
+    doubts[i] = np.where(lacking, doubt, 0)
+    doubts[s.own] |= f.unwitnessed("IrpSetCompletion")
+    index = np.arange(n)
+
+    def tell(k: int) -> str:
+        last = f"{f.op_name(made[k])} {f.since(made[k], s.enter[k])} before"
+        return f"{f.irp_words(k)}: no completion routine was set since {last}, and none has run"
+
+    return Instances(
+        s.enter,
+        s.own | (doubts != 0),
+        Answer(seen, doubts),
+        "irps",
+        index,
+        index,
+        f.socket_of_irp,
+        tell,
+        (made, s.enter, s.ret, after),
+    )
+
+
+def _gone(f: Facts, p: Prepared) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return by which row each IRP's completion would have come, -1, and the doubt about its not having come.
+
+    It is used, made or freed again, or its client is gone.
+    """
+    s, world, history = f.irps, f.world, p.history
+    enter = s.enter[p.index].astype(np.int64)
+    following = history.next(ENTER | MADE | FREE, p.at)
+    other = f.teardown_after(enter, f.client_of_irp[p.index])
+    rows = np.stack([history.rows(following).astype(np.int64), other])
+    none = np.int64(len(world))
+    gone = np.where(rows >= 0, rows, none).min(axis=0, initial=none)
+    there = gone < none
+    doubt = world.touch(enter, gone) | f.unlogged(IRP, enter, np.minimum(gone, f.last_row))
+    doubt |= world.loose(history.lane, following, history.is_(COMPLETE), ahead=True)
+    doubt |= np.where(there, 0, world.coverage.end_doubt | END).astype(np.uint8)
+    return np.where(there, gone, -1), doubt
+
+
+@rule(
+    "IRP-INVOKE-FLAGS",
+    severity="error",
+    party="client",
+    shape="P",
+    source="NET using-irps-with-winsock-kernel-functions (InvokeOnSuccess, InvokeOnError, InvokeOnCancel)",
+    needs="IrpAllocate, IrpInitialize, IrpReuse, IrpFree, IrpSetCompletion with its flags, entries of calls with Irp",
+    traced=("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "calls"),
+    advice="Pass TRUE three times: whichever outcome is left out, the IRP is lost to the driver with it.",
+    limits="Where the driver traces no IrpFree, an allocated IRP's address may since be that of an IRP from above.",
+)
+def irp_invoke_flags(f: Facts) -> Instances:
+    """The completion routine of a driver's own IRP is invoked on success, on error and on cancel.
+
+    IRPs that were passed down to the driver may choose.
+    """
+    s = f.irps
+    n = len(s)
+    p = _prepared(f)
+    i = p.index
+    given = p.routine >= 0
+    flags = [f.arg(name, p.routine) for name in _INVOKE.values()]
+    unset = np.any([known & (value == 0) for value, known in flags], axis=0)
+    known = np.all([known for _, known in flags], axis=0)
+    broken = local(unset, known | unset)
+    seen, doubts = np.zeros(n, bool), p.strange.copy()
+    made, routine = np.full(n, -1), np.full(n, -1)
+    seen[i] = broken.seen & given
+    # what is certainly in order needs no doubt; where none was set another rule asks
+    maybe = given & (broken.seen | (broken.doubt != 0))
+    doubts[i] = np.where(maybe, p.doubt | broken.doubt, 0)
+    made[i], routine[i] = p.made, p.routine
+    applies = p.set & s.own
+    applies[i] = given
+    doubts[s.own] |= f.unwitnessed("IrpSetCompletion")
+    index = np.arange(n)
+
+    def tell(k: int) -> str:
+        off = [word for word, name in _INVOKE.items() if not f.arg(name, routine[k : k + 1])[0][0]]
+        return f"{f.irp_words(k)}: its completion routine was set without {' and '.join(off)}"
+
+    return Instances(
+        s.enter,
+        applies | (doubts != 0),
+        Answer(seen, doubts),
+        "irps",
+        index,
+        index,
+        f.socket_of_irp,
+        tell,
+        (made, routine, s.enter),
+    )
