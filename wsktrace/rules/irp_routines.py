@@ -10,7 +10,7 @@ import numpy as np
 from wsktrace.rules.facts import IRP, Facts
 from wsktrace.rules.irp_history import COMPLETE, ENTER, FREE, MADE, SET, History
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import END, Answer, local
+from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if, local
 from wsktrace.wsk.operations import CODES, OPS, Phase
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Prepared:
     """How the driver's own IRPs were prepared for their uses.
 
     ``set`` says per use whether a routine was set right before the call, and for which every flag is known to be TRUE.
-    The other uses of own IRPs are ``index``, with where each was made and where its routine was set since (rows, -1).
-    ``strange``: doubt whether a use that is not known to be of an own IRP is of one.
+    The other uses of IRPs that seem to be own are ``index``, with where each was made and where its routine was set
+    since (rows, -1). ``strange``: doubt whether a use of an IRP that does not seem to be own is of one.
     """
 
     set: NDArray[np.bool_]
@@ -49,7 +49,8 @@ class Prepared:
 def _prepared(f: Facts) -> Prepared:
     s = f.irps
     settled = _set_before(f)
-    index = np.flatnonzero(s.own & ~settled)
+    claimed = s.own | ((s.absent_doubt & CAP) == 0)
+    index = np.flatnonzero(claimed & ~settled)
     if f.unwitnessed("IrpSetCompletion"):
         index = index[:0]
     history = History(f, s.irp[index])
@@ -59,7 +60,7 @@ def _prepared(f: Facts) -> Prepared:
     routine = np.where((made >= 0) & (routine > made), routine, np.int32(-1))
     doubt = history.made_doubt(at, made)
     strange = np.zeros(len(s), np.uint8)
-    foreign = np.flatnonzero(~s.own & ~settled)
+    foreign = np.flatnonzero(~claimed & ~settled)
     strange[foreign] = f.closed_from(s.enter[foreign])
     return Prepared(settled, index, history, at, history.rows(made), history.rows(routine), doubt, strange)
 
@@ -124,10 +125,10 @@ def irp_no_completion_routine(f: Facts) -> Instances:
     i = p.index
     lacking = (p.made >= 0) & (p.routine < 0)
     done = s.complete[i] >= 0
-    gone, gone_doubt = _gone(f, p)
+    gone, again, gone_doubt = _gone(f, p)
     doubt = p.doubt | np.where(done, s.link_doubt[i], s.absent_doubt[i] | gone_doubt)
     seen, doubts, made, after = np.zeros(n, bool), p.strange.copy(), np.full(n, -1), np.full(n, -1)
-    seen[i], made[i], after[i] = lacking & ~done, p.made, gone
+    seen[i], made[i], after[i] = lacking & ~done & ~again, p.made, gone
     doubts[i] = np.where(lacking, doubt, 0)
     doubts[s.own] |= f.unwitnessed("IrpSetCompletion")
     index = np.arange(n)
@@ -149,14 +150,14 @@ def irp_no_completion_routine(f: Facts) -> Instances:
     )
 
 
-def _gone(f: Facts, p: Prepared) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return by which row each IRP's completion would have come, -1, and the doubt about its not having come.
+def _gone(f: Facts, p: Prepared) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint8]]:
+    """Return by which row each IRP's completion would have come, -1, whether it was used again, and the doubt.
 
-    It is used, made or freed again, or its client is gone.
+    The IRP is made anew or freed, or its client is gone. Once it is used again, a completion may be either use's.
     """
     s, world, history = f.irps, f.world, p.history
     enter = s.enter[p.index].astype(np.int64)
-    following = history.next(ENTER | MADE | FREE, p.at)
+    following, entered = history.next(MADE | FREE, p.at), history.next(ENTER, p.at)
     other = f.teardown_after(enter, f.client_of_irp[p.index])
     rows = np.stack([history.rows(following).astype(np.int64), other])
     none = np.int64(len(world))
@@ -165,7 +166,8 @@ def _gone(f: Facts, p: Prepared) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     doubt = world.touch(enter, gone) | f.unlogged(IRP, enter, np.minimum(gone, f.last_row))
     doubt |= world.loose(history.lane, following, history.is_(COMPLETE), ahead=True)
     doubt |= np.where(there, 0, world.coverage.end_doubt | END).astype(np.uint8)
-    return np.where(there, gone, -1), doubt
+    again = (entered >= 0) & (history.rows(entered) < gone)
+    return np.where(there, gone, -1), again, doubt | doubt_if(again, ALIAS)
 
 
 @rule(
@@ -197,8 +199,7 @@ def irp_invoke_flags(f: Facts) -> Instances:
     made, routine = np.full(n, -1), np.full(n, -1)
     seen[i] = broken.seen & given
     # what is certainly in order needs no doubt; where none was set another rule asks
-    maybe = given & (broken.seen | (broken.doubt != 0))
-    doubts[i] = np.where(maybe, p.doubt | broken.doubt, 0)
+    doubts[i] = np.where(given, np.where(broken.seen | (broken.doubt != 0), p.doubt | broken.doubt, 0), p.doubt)
     made[i], routine[i] = p.made, p.routine
     applies = p.set & s.own
     applies[i] = given

@@ -110,8 +110,6 @@ def _irps(load: Load) -> Iterator[Broken]:
         elif event.name == "IrpComplete":
             yield from _completed(load, at, event, irp, marks=marks)
         elif at in load.uses:
-            if irp.bare:
-                yield _without_routine(irp.bare)
             irp.use, irp.mine, irp.bare = load.uses[at], irp.made, None
             if irp.made and irp.routine and not all(irp.routine.fields[flag] for flag in _INVOKE):
                 yield _broken("IRP-INVOKE-FLAGS", event, irp.use.address)
