@@ -32,6 +32,7 @@ _FACTS = {
     "IrpMarkPending": MARK,
     "IrpCompleteUp": UP,
 }
+_HASH_BITS = 20
 
 
 class History:
@@ -43,7 +44,7 @@ class History:
         keys = np.unique(addresses)
         found = [(f.irps.enter.astype(np.int64), ENTER), (f.rows("IrpComplete", Phase.COMPLETE), COMPLETE)]
         found += [(f.rows(name, Phase.FACT), kind) for name, kind in _FACTS.items()]
-        parts = [(rows[_among(f.ops.irp[rows], keys)], kind) for rows, kind in found]
+        parts = [(rows[_among(f.ops.irp[rows] if len(keys) else keys, keys)], kind) for rows, kind in found]
         rows = np.concatenate([part for part, _ in parts])
         kinds = np.concatenate([np.full(len(part), kind, np.uint16) for part, kind in parts])
         order = np.argsort(rows, kind="stable")
@@ -134,6 +135,18 @@ def unnamed_calls(f: Facts) -> np.uint8:
     return np.uint8(CAP if bool(np.any(~f.irp(calls)[1])) else 0)
 
 
-def _among(values: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = np.isin(values, keys)
+def _among(values: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the places of the values that are among the keys: a table of hashes first, as most are not."""
+    if not len(keys):
+        return np.zeros(0, np.int64)
+    table = np.zeros(1 << _HASH_BITS, np.bool_)
+    table[_hash(keys)] = True
+    maybe = np.flatnonzero(table[_hash(values)])
+    found: NDArray[np.int64] = maybe[np.isin(values[maybe], keys)]
     return found
+
+
+def _hash(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a few bits of each address that depend on all of its bits."""
+    mixed: NDArray[np.uint64] = (values * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _HASH_BITS)
+    return mixed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,37 +33,57 @@ class Prepared:
     """How the driver's own IRPs were prepared for their uses.
 
     ``set`` says per use whether a routine was set right before the call, and for which every flag is known to be TRUE.
-    The other uses of IRPs that seem to be own are ``index``, with where each was made and where its routine was set
-    since (rows, -1). ``strange``: doubt whether a use of an IRP that does not seem to be own is of one.
+    The other uses of IRPs that seem to be own are ``index``, with where each was made, where its routine was set since,
+    and where it was made anew or freed (``over``) or used (``again``) afterwards: rows, -1. ``unplaced`` is doubt about
+    a completion behind ``over``, ``strange`` doubt whether a use of an IRP that does not seem to be own is of one.
     """
 
     set: NDArray[np.bool_]
     index: NDArray[np.int64]
-    history: History
-    at: NDArray[np.int64]
     made: NDArray[np.int32]
     routine: NDArray[np.int32]
+    over: NDArray[np.int32]
+    again: NDArray[np.int32]
     doubt: NDArray[np.uint8]
+    unplaced: NDArray[np.uint8]
     strange: NDArray[np.uint8]
 
 
+#: What both rules need of a load, made once.
+_KNOWN: WeakKeyDictionary[Facts, Prepared] = WeakKeyDictionary()
+
+
 def _prepared(f: Facts) -> Prepared:
+    if f not in _KNOWN:
+        _KNOWN[f] = _prepare(f)
+    return _KNOWN[f]
+
+
+def _prepare(f: Facts) -> Prepared:
     s = f.irps
-    settled = _set_before(f)
     claimed = s.own | ((s.absent_doubt & CAP) == 0)
-    index = np.flatnonzero(claimed & ~settled)
+    settled = np.zeros(len(s), np.bool_)
+    strange = np.zeros(len(s), np.uint8)
+    foreign = np.flatnonzero(~claimed)
+    strange[foreign] = f.closed_from(s.enter[foreign])
+    index = np.flatnonzero(claimed)
     if f.unwitnessed("IrpSetCompletion"):
         index = index[:0]
+    index = _set_before(f, index, settled)
     history = History(f, s.irp[index])
     at = history.at(s.enter[index])
-    made = history.made(at)
-    routine = history.last(SET, at)
-    routine = np.where((made >= 0) & (routine > made), routine, np.int32(-1))
-    doubt = history.made_doubt(at, made)
-    strange = np.zeros(len(s), np.uint8)
-    foreign = np.flatnonzero(~claimed & ~settled)
-    strange[foreign] = f.closed_from(s.enter[foreign])
-    return Prepared(settled, index, history, at, history.rows(made), history.rows(routine), doubt, strange)
+    made, routine, over = history.made(at), history.last(SET, at), history.next(MADE | FREE, at)
+    return Prepared(
+        set=settled,
+        index=index,
+        made=history.rows(made),
+        routine=history.rows(np.where((made >= 0) & (routine > made), routine, -1)),
+        over=history.rows(over),
+        again=history.rows(history.next(ENTER, at)),
+        doubt=history.made_doubt(at, made),
+        unplaced=f.world.loose(history.lane, over, history.is_(COMPLETE), ahead=True),
+        strange=strange,
+    )
 
 
 def _lax(f: Facts) -> NDArray[np.int64]:
@@ -79,22 +100,26 @@ def _lax(f: Facts) -> NDArray[np.int64]:
     return np.unique(np.concatenate(found)).astype(np.int64)
 
 
-def _set_before(f: Facts) -> NDArray[np.bool_]:
-    """Return which uses had a routine set with all flags, since their IRP was made, a few rows before the call."""
+def _set_before(f: Facts, uses: NDArray[np.int64], settled: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Mark the uses that had a routine set with all flags, since their IRP was made, a few rows before the call.
+
+    Returns the others.
+    """
     s, op, irp = f.irps, f.ops.op, f.ops.irp
-    settled = np.zeros(len(s), np.bool_)
-    left, lax = np.arange(len(s)), _lax(f)
+    left, others = uses, [uses[:0]]
+    lax = np.zeros(len(op), np.bool_)
+    lax[_lax(f)] = True
     for back in range(1, _REACH + 1):
         row = s.enter[left] - back
-        left, row = left[row >= 0], row[row >= 0]
-        same = irp[row] == s.irp[left]
+        same = (row >= 0) & (irp[row] == s.irp[left])
         sets = same & (op[row] == CODES["IrpSetCompletion"])
-        strict = left[sets] if not len(lax) else left[sets][~np.isin(row[sets], lax)]
-        settled[strict] = True
-        left = left[~(sets | (same & _MAKES[op[row]]))]
+        settled[left[sets & ~lax[row]]] = True
+        stop = sets | (same & _MAKES[op[row]])
+        others.append(left[stop & ~(sets & ~lax[row])])
+        left = left[~stop]
         if not len(left):
             break
-    return settled
+    return np.sort(np.concatenate([*others, left]))
 
 
 @rule(
@@ -155,18 +180,15 @@ def _gone(f: Facts, p: Prepared) -> tuple[NDArray[np.int64], NDArray[np.bool_], 
 
     The IRP is made anew or freed, or its client is gone. Once it is used again, a completion may be either use's.
     """
-    s, world, history = f.irps, f.world, p.history
+    s, world = f.irps, f.world
     enter = s.enter[p.index].astype(np.int64)
-    following, entered = history.next(MADE | FREE, p.at), history.next(ENTER, p.at)
-    other = f.teardown_after(enter, f.client_of_irp[p.index])
-    rows = np.stack([history.rows(following).astype(np.int64), other])
+    rows = np.stack([p.over.astype(np.int64), f.teardown_after(enter, f.client_of_irp[p.index])])
     none = np.int64(len(world))
     gone = np.where(rows >= 0, rows, none).min(axis=0, initial=none)
     there = gone < none
-    doubt = world.touch(enter, gone) | f.unlogged(IRP, enter, np.minimum(gone, f.last_row))
-    doubt |= world.loose(history.lane, following, history.is_(COMPLETE), ahead=True)
+    doubt = p.unplaced | world.touch(enter, gone) | f.unlogged(IRP, enter, np.minimum(gone, f.last_row))
     doubt |= np.where(there, 0, world.coverage.end_doubt | END).astype(np.uint8)
-    again = (entered >= 0) & (history.rows(entered) < gone)
+    again = (p.again >= 0) & (p.again < gone)
     return np.where(there, gone, -1), again, doubt | doubt_if(again, ALIAS)
 
 
