@@ -13,6 +13,8 @@ from wsktrace.rules import (
     enabling,
     irp_arguments,
     irp_life,
+    irp_returns,
+    irp_routines,
     irps,
     irql,
     memory,
@@ -43,9 +45,9 @@ FAMILIES: dict[str, str] = {
 }
 #: Modules that declare rules, in the order in which these are shown.
 _MODULES = (
-    descriptors, descriptor_calls, status, irps, irp_arguments, irp_life, nesting, irql, creation, creation_calls,
-    creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state, socket_end, registration,
-    trace_quality,
+    descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
+    creation, creation_calls, creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state,
+    socket_end, registration, trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

@@ -8,8 +8,14 @@ from wsktrace.rules.facts import IRP, Facts
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, join, liveness, local, never
 from wsktrace.wsk import constants as c
+from wsktrace.wsk.operations import OPS, Phase
 
 _WARNING, _ERROR = 1, 2
+#: What is no error and is documented; of the completions only the first and the last.
+_DOCUMENTED = (c.STATUS_SUCCESS, c.STATUS_PENDING, c.STATUS_EVENT_PENDING, c.STATUS_BUFFER_OVERFLOW)
+_MUTE = ("WskDeregister", "WskReleaseProviderNPI", "WskFreeAddressInfo")
+_CALLS = np.array([op.level in ("registration", "client", "socket") and op.name not in _MUTE for op in OPS])
+_SEVERE = 0xC0000000
 
 
 FAMILY = "status"
@@ -23,7 +29,7 @@ FAMILY = "status"
     source="seed page, Return value; Return value of every WSK function",
     needs="entries and returns of calls, IrpComplete with Status",
     traced=("calls", "calls return", "IrpComplete"),
-    follows={"IRP-COMPLETED-WITH-PENDING": "use", "IRP-REUSE-PENDING": "irp"},
+    follows={"IRP-COMPLETED-WITH-PENDING": "use", "IRP-REUSE-PENDING": "irp", "STATUS-UNDOCUMENTED": "use"},
     advice=(
         "Look first for an IRP that was reused before its completion, for a completion routine that overwrites "
         "IoStatus before tracing it, and for a filter in between."
@@ -193,3 +199,44 @@ def info_not_socket(f: Facts) -> Instances:
         tell,
         (s.enter, s.complete),
     )
+
+
+@rule(
+    "STATUS-UNDOCUMENTED",
+    severity="info",
+    party="provider",
+    shape="L",
+    source="Return value of every WSK function page (which statuses besides errors there are)",
+    needs="returns of calls and IrpComplete with Status",
+    traced=("calls return", "registration calls return", "IrpComplete"),
+    advice=(
+        "Do not test such a status with NT_SUCCESS alone: for a driver it is neither the success nor the error "
+        "that its page speaks of. Look for a filter in between that made it."
+    ),
+    limits="Pages leave the set of errors open, so no error is judged.",
+)
+def status_undocumented(f: Facts) -> Instances:
+    """A status that is no error is one of those that the function pages name.
+
+    A call returns STATUS_SUCCESS, STATUS_PENDING, STATUS_EVENT_PENDING, STATUS_BUFFER_OVERFLOW or an error; an IRP is
+    completed with STATUS_SUCCESS, STATUS_BUFFER_OVERFLOW or an error. Other informational codes and warnings are told
+    for discovery; STATUS_PENDING in a completion is IRP-COMPLETED-WITH-PENDING's.
+    """
+    phase = f.ops.phase
+    rows = np.flatnonzero(((phase == Phase.RETURN) & _CALLS[f.ops.op]) | (phase == Phase.COMPLETE))
+    status, known = f.status(rows)
+    ends = phase[rows] == Phase.COMPLETE
+    odd = (status < _SEVERE) & ~np.isin(status, _DOCUMENTED)
+    odd |= ends & (status == c.STATUS_EVENT_PENDING)
+    found = np.flatnonzero(odd & known)
+    use, socket = np.full(len(rows), -1, np.int32), np.full(len(rows), -1, np.int32)
+    use[found], socket[found] = f.irps.of_row[rows[found]], f.sockets.of_row[rows[found]]
+
+    def tell(i: int) -> str:
+        named = f.status_words(status[i])
+        if ends[i]:
+            call = f.irp_words(use[i]) if use[i] >= 0 else f"IRP {f.say(f.ops.irp[rows[i]])}"
+            return f"{call} was completed with {named}, which no page names"
+        return f"{f.op_name(rows[i])} returned {named}, which no page names"
+
+    return Instances(rows, np.ones(len(rows), bool), local(odd, known), "irps", use, use, socket, tell, (rows,))

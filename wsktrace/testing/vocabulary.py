@@ -57,6 +57,9 @@ SOCKET_CODES: Final[Mapping[str, int]] = MappingProxyType(
             "SIO_WSK_QUERY_RECEIVE_BACKLOG",
             "SIO_WSK_SET_SENDTO_ADDRESS",
             "SIO_WSK_SET_TCP_SILENT_MODE",
+            "SIO_ADDRESS_LIST_QUERY",
+            "SIO_ADDRESS_LIST_CHANGE",
+            "SIO_ADDRESS_LIST_SORT",
         )
     }
     | {"SIO_WSK_QUERY_INSPECT_ID": 0x4F000005, "SIO_QUERY_RSS_SCALABILITY_INFO": 0x480000D2}
