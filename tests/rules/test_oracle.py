@@ -43,7 +43,7 @@ def disagreements(data: bytes, events: Sequence[Event], end: int) -> list[str]:
     judgement, sockets = analysis.judgement, analysis.table("sockets")
     start = analysis.file.clock.start_ns
     adopted = "adopted" in set(sockets.column("origin").to_pylist())
-    told = oracle(events, end)
+    told = oracle(events, end, build=analysis.file.header.provider_version)
     fails = [f for f in judgement.findings if f.verdict in ("fail", "note")]
     doubtful = [f for f in judgement.findings if f.verdict not in ("fail", "note")]
     reused = {b.irp for b in told if b.rule == REUSE}

@@ -10,6 +10,7 @@ from wsktrace.rules import (
     creation_unused,
     descriptor_calls,
     descriptors,
+    dispatch_calls,
     enabling,
     irp_arguments,
     irp_life,
@@ -23,6 +24,7 @@ from wsktrace.rules import (
     sockets,
     status,
     trace_quality,
+    transports,
 )
 from wsktrace.rules.rule import RULES, SHAPES, Rule, select
 
@@ -44,6 +46,7 @@ FAMILIES: dict[str, str] = {
 #: Modules that declare rules, in the order in which these are shown.
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_life, nesting, irql, creation, creation_calls,
+    transports, dispatch_calls,
     creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state, socket_end, registration,
     trace_quality,
 )  # fmt: skip

@@ -33,9 +33,10 @@ success unless an arrow says otherwise; ``open S Flags=listen`` and ``close S`` 
 **The trace.** ``wait 12s``. ``lost 3``: three events were lost here; ``lost <statement>``: the events of the statement
 were. ``late``: the session starts here, nothing before it is recorded. ``wrapped``: a circular file wrapped, and what
 stands before was overwritten. ``cut``: the file ends here, its session was never stopped. ``trace stopped=no lost=2
-buffers_lost=1 seq=no keywords=socket|irp level=4 pointer=4 missing=Irql without=IrpWait``: the session was not stopped;
-the header tells of losses; the driver's header is an older one without Seq; only these keywords up to this level were
-enabled; 32-bit; fields and events that the driver's header does not emit.
+buffers_lost=1 seq=no keywords=socket|irp level=4 pointer=4 build=14393 missing=Irql without=IrpWait``: the session was
+not stopped; the header tells of losses; the driver's header is an older one without Seq; only these keywords up to this
+level were enabled; 32-bit; the build number of Windows, 0 where the file does not tell; fields and events that the
+driver's header does not emit.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from typing import TYPE_CHECKING
 
 from wsktrace.testing.assemble import Addresses, assemble
 from wsktrace.testing.draft import MS, US, Draft, Fate, Fragment
+from wsktrace.testing.etl_options import DEFAULT
 from wsktrace.testing.native import EVENTS
 from wsktrace.testing.statements import KEYWORDS, POSITIONAL, Interpreter
 
@@ -67,6 +69,7 @@ class ScriptOptions:
         buffers_lost: the header's count.
         pointer_size: bytes of a pointer.
         end: ns since the start at which the session stopped.
+        build: build number of Windows; 0: the header does not tell.
     """
 
     stopped: bool = True
@@ -75,6 +78,7 @@ class ScriptOptions:
     buffers_lost: int = 0
     pointer_size: int = 8
     end: int = 0
+    build: int = DEFAULT.build
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,11 @@ class Script:
     events: list[Event]
     options: ScriptOptions
     names: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def build(self) -> int:
+        """Build number of Windows that the file tells."""
+        return self.options.build
 
     def etl(self) -> bytes:
         """Return the trace file."""
@@ -100,6 +109,7 @@ class Script:
             events_lost=self.options.events_lost,
             buffers_lost=self.options.buffers_lost,
             pointer_size=self.options.pointer_size,
+            build=self.options.build,
         )
         return write_native(self.events, options=options)
 
@@ -146,6 +156,7 @@ def run_script(text: str) -> Script:
         buffers_lost=_number(trace, "buffers_lost", 0),
         pointer_size=pointer_size,
         end=played.end,
+        build=_number(trace, "build", DEFAULT.build),
     )
     return Script(played.events, options, played.names[0])
 

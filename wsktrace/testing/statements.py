@@ -30,7 +30,8 @@ _TIME = re.compile(r"(\d+)(ns|us|ms|s)")
 _NAME = re.compile(r"[A-Za-z_~][\w.~]*")
 _MORE_PROCESSING_REQUIRED = STATUSES["MORE_PROCESSING_REQUIRED"]
 _TRACE_KEYS = (
-    "stopped", "wrapped", "lost", "buffers_lost", "seq", "keywords", "level", "pointer", "missing", "without",
+    "stopped", "wrapped", "lost", "buffers_lost", "seq", "keywords", "level", "pointer", "build", "missing",
+    "without",
 )  # fmt: skip
 
 #: Event → the fields that its first values stand for.
@@ -272,6 +273,8 @@ class Interpreter:
                 raise FormatError(f"trace has no {arg!r}; {suggestion(key, _TRACE_KEYS)}")
             _check_trace(key, text)
             self.trace[key] = text
+            if key == "pointer":
+                self.recorder.pointer_size = int(text)
 
     # fields ---------------------------------------------------------------------------------------------------------
 
