@@ -39,9 +39,9 @@ def sd_ctrl_params(f: Facts) -> Instances:
     WSK_RELEASE_SD has 0 and NULL there. OutputSizeReturned is NULL. The buffer holds a pointer to the descriptor, it is
     not the descriptor itself: a size that is no pointer's is the usual sign of the mix-up.
     """
-    rows = f.enters("WskControlClient")
-    code, known = f.arg("control_code", rows)
-    rows = rows[~known | np.isin(code, (c.WSK_CACHE_SD, c.WSK_RELEASE_SD))]
+    calls = f.enters("WskControlClient")
+    code, known = f.arg("control_code", calls)
+    rows = calls[~known | np.isin(code, (c.WSK_CACHE_SD, c.WSK_RELEASE_SD))]
     code, code_known = f.arg("control_code", rows)
     caches = code == c.WSK_CACHE_SD
     size = f.world.pointer_size
@@ -67,7 +67,9 @@ def sd_ctrl_params(f: Facts) -> Instances:
         call = "WSK_CACHE_SD" if caches[i] else "WSK_RELEASE_SD"
         return f"{call} was called with {', '.join(words)}"
 
-    return of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
+    found = of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
+    found.outside = len(calls) - len(rows)
+    return found
 
 
 def _argument(name: str, value: int | np.integer[Any], f: Facts) -> str:
@@ -108,7 +110,8 @@ def sd_basic(f: Facts) -> Instances:
     asked = join(known & (category == c.WSK_FLAG_BASIC_SOCKET), known, same_socket(f, on, calls))
     rows = np.concatenate([made, calls])
     broken = Answer(np.concatenate([given.seen, asked.seen]), np.concatenate([given.doubt, asked.doubt]))
-    applies = np.concatenate([~k1 | basic, np.ones(len(calls), bool)])
+    plain = k1 & ~basic & k2 & (descriptor == 0)
+    applies = np.concatenate([~plain, np.ones(len(calls), bool)])
 
     def tell(i: int) -> str:
         if i < len(made):

@@ -28,7 +28,7 @@ _CONDITIONAL = 0x6
     severity="error",
     party="client",
     shape="J",
-    source="NET creating-sockets, enabling-and-disabling-event-callback-functions; seed page, Dispatch (members)",
+    source="seed page, Dispatch (members); NET creating-sockets, enabling-and-disabling-event-callback-functions",
     needs=(
         "WskControlSocket entries for SO_WSK_EVENT_CALLBACK and SO_CONDITIONAL_ACCEPT with InputValue, creations and "
         "accepts with Dispatch and DispatchMembers and their completions, WSK_SET_STATIC_EVENT_CALLBACKS"
@@ -58,6 +58,7 @@ def dispatch_missing(f: Facts) -> Instances:
     """
     s, t = f.sockets, f.traits
     rows, on, members, told = _enablings(f)
+    outside = len(f.enters("WskControlSocket")) - len(rows)
     k = np.maximum(on, 0)
     doubt = same_socket(f, k, rows) if len(s) else np.zeros(len(rows), np.uint8)
     given, given_known = _of(t.dispatch, k), _of(t.dispatch_known, k)
@@ -103,6 +104,7 @@ def dispatch_missing(f: Facts) -> Instances:
         tell,
         (np.concatenate([_of(s.create, k), static]), every),
         severity=np.concatenate([np.full(first, _ERROR), np.full(len(made), _WARNING)]),
+        outside=outside,
     )
 
 
