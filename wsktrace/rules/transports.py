@@ -141,21 +141,24 @@ def _until(f: Facts, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArra
     time, n = f.ops.time, len(f.world)
     if not len(rows):
         return rows, np.zeros(0, np.uint8)
-    ahead = np.maximum.accumulate(time)
     deadline = time[rows] + _LIST_NS + f.world.tolerance_ns
-    until = np.searchsorted(ahead, deadline, side="right").astype(np.int64)
-    entries = f.rows("WskTransport", Phase.FACT)
+    until = np.full(len(rows), n, np.int64)
+    entries = np.append(f.rows("WskTransport", Phase.FACT), n)
+    thread = f.world.thread
     left = np.arange(len(rows))
     for step in range(1, _REACH + 1):
-        left = left[rows[left] + step < until[left]]
+        left = left[rows[left] + step < n]
         at = rows[left] + step
-        found = f.world.thread[at] == f.world.thread[rows[left]]
-        place = np.searchsorted(entries, at)
-        found &= np.append(entries, -1)[place] != at
+        found = thread[at] == thread[rows[left]]
+        found[found] = entries[np.searchsorted(entries, at[found])] != at[found]
         until[left[found]] = at[found]
         left = left[~found]
         if not len(left):
             break
+    else:
+        # a row somewhat behind the first that is late enough will do
+        ahead = np.maximum.accumulate(time[::_REACH])
+        until[left] = np.minimum(np.searchsorted(ahead, deadline[left], side="right") * _REACH, n)
     open_ = (until >= n) & (f.world.coverage.end_ns <= deadline)
     return until, doubt_if(open_, f.world.coverage.end_doubt or END)
 
