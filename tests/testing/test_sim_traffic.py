@@ -110,6 +110,15 @@ def test_dpcs_interrupt_threads() -> None:
     assert interrupted
 
 
+def test_an_older_windows_has_no_stream_sockets() -> None:
+    made = busy(4, sockets=80, settings={"build": 14393})
+    assert made.build == 14393
+    flags = {event.fields.get("Flags") for event in made.events if event.name == "WskSocket"}
+    assert 2 in flags
+    assert 8 not in flags
+    assert any(event.fields.get("Flags") == 8 for event in busy(4, sockets=80).events if event.name == "WskSocket")
+
+
 def test_no_legal_request_stays_pending_past_its_deadline() -> None:
     made = busy(8, sockets=100)
     begun: dict[int, Event] = {}
