@@ -260,6 +260,7 @@ def test_facts_of_a_whole_file() -> None:
     assert (found.events_lost, found.buffers_lost, found.mode, found.cpus) == (0, 0, 1, 2)
     assert not found.cut
     assert not found.wrapped
+    assert found.os_build == OPTIONS.build
     data = found.first[found.first > NEVER]
     assert data.min() - start <= min(e.time for e in SCRIPT.events)
     assert found.last.max() - start == max(e.time for e in SCRIPT.events) // 100 * 100
@@ -295,7 +296,9 @@ def test_facts_of_files_that_end_early() -> None:
 
 
 def test_facts_of_an_appended_file() -> None:
-    assert read(losses.append(WHOLE, WHOLE)).gaps()[0] == [(NEVER, FOREVER)]
+    found = read(losses.append(WHOLE, WHOLE))
+    assert found.gaps()[0] == [(NEVER, FOREVER)]
+    assert found.os_build == 0  # the header is that of the first session
 
 
 def test_facts_of_a_damaged_file() -> None:

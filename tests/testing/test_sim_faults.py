@@ -33,14 +33,14 @@ def test_there_is_a_fault_for_each_rule() -> None:
 @pytest.mark.parametrize(("rule", "number"), WAYS)
 def test_the_oracle_finds_each_fault_alone(rule: str, number: int) -> None:
     script, expected = fault_script(rule, number)
-    check_found(expected, judge(script.events, script.options.end))
+    check_found(expected, judge(script.events, script.options.end, build=script.build))
 
 
 @pytest.mark.parametrize(("rule", "number"), WAYS)
 def test_the_oracle_finds_each_fault_in_busy_traffic(rule: str, number: int) -> None:
     traffic, expected = inject(rule, number + 1, number)
     check_well_formed_but_for_stuck(traffic.events, unloads=traffic.closed)
-    check_found(expected, judge(traffic.events, traffic.end))
+    check_found(expected, judge(traffic.events, traffic.end, build=traffic.build))
 
 
 def check_well_formed_but_for_stuck(events: list, *, unloads: bool) -> None:  # type: ignore[type-arg]
@@ -55,7 +55,7 @@ def test_the_oracle_finds_faults_in_much_traffic(rule: str) -> None:
         traffic, expected = inject(
             rule, seed, sockets=30, loads=1 + seed % 2, drivers=1 + seed % 3 // 2, cpus=3 + seed % 3
         )
-        check_found(expected, judge(traffic.events, traffic.end))
+        check_found(expected, judge(traffic.events, traffic.end, build=traffic.build))
 
 
 def test_several_faults_at_once() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 
 from wsktrace.errors import FormatError
+from wsktrace.etl.file import open_trace
 from wsktrace.testing import script as notation
 from wsktrace.testing.events import INFO, START, STOP, Event
 from wsktrace.testing.native import EVENTS, complete, native_event
@@ -213,6 +215,7 @@ def test_waiting_moves_the_end() -> None:
         ("trace foo=1", "trace has no 'foo=1'"),
         ("trace seq=maybe", "seq is yes or no"),
         ("trace pointer=5", "4 or 8"),
+        ("trace build=new", "a number is wanted"),
         ("trace without=IrpWeight", "did you mean IrpWait?"),
         ("@core=1 IrpFree A", "@core=1 is no modifier"),
         ("IrpFree A-B", "'A-B' is neither a number nor a name"),
@@ -232,6 +235,19 @@ def test_every_event_of_the_provider_can_be_written() -> None:
             first = f"{name} A SUCCESS" if name == "IrpComplete" else name
             made = of(f"{first}\nreturn {name}", name)
             assert len(made) == 1
+
+
+def test_sizes_of_pointers_are_those_of_the_trace() -> None:
+    for text, size in (("cache own sd", 8), ("trace pointer=4\ncache own sd", 4)):
+        call = of(text, "WskControlClient")[0].fields
+        assert (call["InputSize"], call["OutputSize"]) == (size, size)
+
+
+def test_the_build_of_windows_stands_in_the_header() -> None:
+    for text, build in (("driver", 26100), ("trace build=14393\ndriver", 14393), ("trace build=0\ndriver", 0)):
+        script = run_script(text)
+        assert script.build == build
+        assert open_trace(io.BytesIO(script.etl())).header.provider_version == build
 
 
 def test_scripts_become_trace_files() -> None:

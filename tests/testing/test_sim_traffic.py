@@ -98,16 +98,25 @@ def test_busy_traffic_has_what_it_promises() -> None:
 
 
 def test_dpcs_interrupt_threads() -> None:
-    made = busy(5, sockets=80)
+    events = [event for seed in (5, 6, 7) for event in busy(seed, sockets=80).events]
     inside: dict[tuple[int, int], int] = {}
     interrupted = 0
-    for event in made.events:
+    for event in events:
         if event.name.startswith("Wsk") and not event.name.endswith("Event") and event.tid:
             step = {START: 1, STOP: -1}.get(event.opcode, 0)
             inside[event.cpu, event.tid] = inside.get((event.cpu, event.tid), 0) + step
         elif event.opcode == START and event.fields.get("Irql") == 2 and event.tid:
             interrupted += bool(inside.get((event.cpu, event.tid)))
     assert interrupted
+
+
+def test_an_older_windows_has_no_stream_sockets() -> None:
+    made = busy(4, sockets=80, settings={"build": 14393})
+    assert made.build == 14393
+    flags = {event.fields.get("Flags") for event in made.events if event.name == "WskSocket"}
+    assert 2 in flags
+    assert 8 not in flags
+    assert any(event.fields.get("Flags") == 8 for event in busy(4, sockets=80).events if event.name == "WskSocket")
 
 
 def test_no_legal_request_stays_pending_past_its_deadline() -> None:

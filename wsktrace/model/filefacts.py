@@ -56,6 +56,8 @@ class FileFacts:
     buffer_size: int = 0
     #: a stopped session's buffers are all there, so bytes that are no buffer hide none
     whole: bool = False
+    #: build number of Windows as the log header tells it, 0 where it does not
+    os_build: int = 0
     buffers: Buffers = field(default_factory=lambda: concat_buffers([]))
     first: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     last: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -195,6 +197,7 @@ def facts_of(file: TraceFile) -> FileFacts:
         full=full,
         buffer_size=header.buffer_size,
         whole=stopped and once and sound >= header.buffers_written > 0,
+        os_build=0 if header.damaged or mode & _MODE_APPEND else header.provider_version,
         buffers=b,
         first=np.where(timed, clock.to_ns(b.first_clock), NEVER),
         last=np.where(timed, clock.to_ns(b.last_clock), NEVER),

@@ -230,7 +230,7 @@ def _sockets(life: Life) -> Columns:
         "load": np.full(n, world.load, np.uint32),
         "origin": words(socks.origin, ORIGINS),
         "category": words(category, names, has_category),
-        "address_family": (traits.family, traits.parameters_known | (parent >= 0)),
+        "address_family": (traits.family, traits.family_known),
         "socket_type": (traits.type, traits.parameters_known),
         "protocol": (traits.protocol, traits.parameters_known),
         "flags": (traits.flags, traits.flags_known & plain),

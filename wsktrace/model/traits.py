@@ -65,6 +65,7 @@ class Traits:
     flags: NDArray[np.uint32]
     flags_known: NDArray[np.bool_]
     family: NDArray[np.uint16]
+    family_known: NDArray[np.bool_]
     type: NDArray[np.uint16]
     protocol: NDArray[np.uint32]
     parameters_known: NDArray[np.bool_]
@@ -114,7 +115,7 @@ def traits(world: World, socks: Sockets) -> Traits:
     flags_known = flags_known | connect | accepted | by_event
     family, family_known = ops.arg("address_family", create)
     local, local_known = ops.arg("local_family", create)
-    family, family_known = np.where(connect, local, family), np.where(connect, local_known, family_known)
+    family, family_known = np.where(connect, local, family), np.where(connect, local_known, family_known) & plain
     kind, kind_known = fetch("socket_type")
     protocol, protocol_known = fetch("protocol")
     client, client_known = fetch("client")
@@ -129,6 +130,8 @@ def traits(world: World, socks: Sockets) -> Traits:
         client = np.where(child, client[parent], client)
         client_known = np.where(child, client_known[parent], client_known)
     family = np.where(child, family[parent], family)
+    parameters_known = family_known & kind_known & protocol_known
+    family_known = np.where(child, family_known[parent], family_known)
     enabled, enable_doubt = _enabled(world, socks)
     static = _static(world, client, client_known, count)
     inherits = np.array([bool(mask & _INHERITED) for _, mask, _, _ in KINDS])
@@ -141,9 +144,10 @@ def traits(world: World, socks: Sockets) -> Traits:
         flags=flags,
         flags_known=flags_known,
         family=family.astype(np.uint16),
+        family_known=family_known,
         type=kind.astype(np.uint16),
         protocol=protocol.astype(np.uint32),
-        parameters_known=family_known & kind_known & protocol_known,
+        parameters_known=parameters_known,
         client=client.astype(np.uint64),
         client_known=client_known,
         context=context.astype(np.uint64),

@@ -31,7 +31,8 @@ _REACH = 64
 class World:
     """Operations of one load in order, and what is known about their completeness and order.
 
-    ``base`` gives the row in the whole trace of each row here; ``mate`` the other end of an entry or return.
+    ``base`` gives the row in the whole trace of each row here; ``mate`` the other end of an entry or return;
+    ``os_build`` the build number of Windows, 0 where the file does not tell.
     """
 
     load: int
@@ -45,6 +46,7 @@ class World:
     cpu_orders: bool
     tolerance_ns: int
     pointer_size: int
+    os_build: int = 0
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -134,4 +136,5 @@ def make_world(load: Load, ops: Operations, facts: FileFacts, *, tolerance_ns: i
         cpu_orders=not facts.mode & _NO_PER_PROCESSOR,
         tolerance_ns=0 if load.has_seq else tolerance_ns,
         pointer_size=pointer_size,
+        os_build=facts.os_build,
     )

@@ -10,6 +10,7 @@ from wsktrace.rules import (
     creation_unused,
     descriptor_calls,
     descriptors,
+    dispatch_calls,
     enabling,
     irp_arguments,
     irp_life,
@@ -25,6 +26,7 @@ from wsktrace.rules import (
     sockets,
     status,
     trace_quality,
+    transports,
 )
 from wsktrace.rules.rule import RULES, SHAPES, Rule, select
 
@@ -46,8 +48,8 @@ FAMILIES: dict[str, str] = {
 #: Modules that declare rules, in the order in which these are shown.
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
-    creation, creation_calls, creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state,
-    socket_end, registration, trace_quality,
+    creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
+    callback_results, sockets, socket_state, socket_end, registration, trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

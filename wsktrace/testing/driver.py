@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.testing.assemble import Addresses, Assembled, assemble
 from wsktrace.testing.draft import MS, SECOND, Fragment
+from wsktrace.testing.etl_options import DEFAULT
 from wsktrace.testing.events import without_seq
 from wsktrace.testing.pen import Pen
 from wsktrace.testing.script import fragment
-from wsktrace.testing.stories import LOAD, STORIES, UNLOAD
+from wsktrace.testing.stories import LOAD, STORIES, UNLOAD, streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wsktrace.testing.events import Event
 
 _TICK = 100
+_FIRST_STREAMS = 15063
 
 __all__ = ["Traffic", "busy", "skewed", "story"]
 
@@ -43,6 +46,11 @@ class Traffic:
     lost: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def build(self) -> int:
+        """Build number of Windows that the file tells."""
+        return int(self.settings.get("build", DEFAULT.build))
+
     def etl(self) -> bytes:
         """Return the trace file."""
         from wsktrace.testing.etl_options import TraceOptions
@@ -64,6 +72,7 @@ def busy(
     drivers: int = 1,
     seq: bool = True,
     skew: int = 0,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Traffic:
     """Return the traffic of a driver, or of several.
 
@@ -78,10 +87,11 @@ def busy(
         drivers: how many of them there are; the stories are divided among them.
         seq: events carry sequence numbers.
         skew: ns by which the processors' clocks differ at most; the events stand in true order all the same.
+        settings: arguments of ``TraceOptions`` for the file; an older Windows has no stream sockets.
     """
     rng = Random(f"wsktrace {seed}")  # noqa: S311 -- reproducible, no secret
     addresses, counters = Addresses(), dict[int, int]()
-    out = Traffic([], 0, closed=unload)
+    out = Traffic([], 0, closed=unload, settings=dict(settings))
 
     def play(fragments: Sequence[Fragment]) -> Assembled:
         played = assemble(fragments, cpus=cpus, rng=rng, addresses=addresses, seq=counters)
@@ -100,7 +110,9 @@ def busy(
             shared[driver] |= {name: names[name] for name in ("C", "R", "DriverObject")}
         bursts = [out.end + MS + int(rng.random() * seconds * SECOND) for _ in range(1 + sockets // 8)]
         stories = [
-            _of_driver(story(rng, cpus), n % drivers, shared, rng.choice(bursts) + rng.randrange(3 * MS))
+            _of_driver(
+                story(rng, cpus, build=out.build), n % drivers, shared, rng.choice(bursts) + rng.randrange(3 * MS)
+            )
             for n in range(sockets)
         ]
         if last:
@@ -148,9 +160,10 @@ def _skew(events: list[Event], offsets: Sequence[int]) -> None:
         last |= dict.fromkeys(keys, event.time)
 
 
-def story(rng: Random, cpus: int) -> Fragment:
-    """Return one story, chosen and told by chance."""
-    tell = rng.choices([story for story, _ in STORIES], [weight for _, weight in STORIES])[0]
+def story(rng: Random, cpus: int, *, build: int = DEFAULT.build) -> Fragment:
+    """Return one story of a driver on that build of Windows, chosen and told by chance."""
+    told = [(story, weight) for story, weight in STORIES if story is not streams or build >= _FIRST_STREAMS]
+    tell = rng.choices([story for story, _ in told], [weight for _, weight in told])[0]
     pen = Pen(rng, cpus)
     tell(pen)
     return fragment(pen.end())

@@ -14,7 +14,10 @@ __all__ = ["FAULTS"]
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     "WSK-TRANSPORT-COMBO": (
         one("open S Flags=listen SocketType=SOCK_DGRAM Protocol=IPPROTO_UDP", "close S", irps=RUN[1:2], socket="S"),
-        one("run WskSocketConnect Protocol=IPPROTO_UDP -> PENDING, complete PROTOCOL_UNREACHABLE", irps=RUN[1:2]),
+        one(
+            "run WskSocketConnect Protocol=IPPROTO_UDP -> PENDING, complete PROTOCOL_UNREACHABLE",
+            irps=RUN[1:2], follows=("WSK-TRANSPORT-UNLISTED",),
+        ),
         one(
             "run WskSocket AddressFamily=AF_INET6 Flags=datagram SocketType=SOCK_STREAM Protocol=IPPROTO_TCP"
             " -> PROTOCOL_NOT_SUPPORTED, complete PROTOCOL_NOT_SUPPORTED",

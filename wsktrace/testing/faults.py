@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,7 @@ def fault_script(rule: str, number: int = 0) -> tuple[Script, Expected]:
     """Return the trace of a driver that does nothing but break the rule, and what must be found in it."""
     variant = _variant(rule, number)
     script = run_script(f"driver\n{careful(variant.script)}\n{'unload' if variant.unloads else ''}")
+    script = replace(script, options=replace(script.options, **variant.settings))
     return script, _expected(rule, variant, script.names)
 
 
@@ -106,6 +107,8 @@ def inject_many(
     """Return busy traffic in which several rules are broken, (rule, number of the way) each, and what must be found."""
     chosen = [(rule, _variant(rule, number), fault_fragment(rule, number)) for rule, number in faults]
     unload = all(variant.unloads for _, variant, _ in chosen)
-    traffic = busy(seed, sockets=sockets, extras=[made for _, _, made in chosen], unload=unload, **how)
+    settings = {name: value for _, variant, _ in chosen for name, value in variant.settings.items()}
+    extras = [made for _, _, made in chosen]
+    traffic = busy(seed, sockets=sockets, extras=extras, unload=unload, settings=settings, **how)
     found = [_expected(rule, variant, names) for (rule, variant, _), names in zip(chosen, traffic.names, strict=True)]
     return traffic, found

@@ -349,11 +349,11 @@ class _World:
             if not socket.close:
                 self.broken("SOCKET-LEAK", event, socket.address, irp=socket.irp)
 
-    def finish(self, end: int) -> None:
-        """Judge what never came; ``end``: until when the trace shows this load."""
+    def finish(self, end: int, build: int) -> None:
+        """Judge what never came, and by the other modules; ``end``: until when the trace shows this load."""
         starts = {stop: begun for stop, begun in self.returns.items() if stop in self.seen}
         stops = {begun: stop for stop, begun in starts.items()}
-        load = Load(self.seen, starts, stops, self.submissions, self.born, end, unloaded=self.unloaded)
+        load = Load(self.seen, starts, stops, self.submissions, self.born, end, self.unloaded, build)
         for family in _FAMILIES:
             self.out += family.judge(load)
         self.out += [leak for leak in self.leaks if self.refs[leak.subject] > 0]
@@ -374,12 +374,13 @@ class _World:
                 self.broken("IRP-NEVER-COMPLETED", use.event, use.address)
 
 
-def judge(events: Sequence[Event], end: int | None = None) -> list[Broken]:
+def judge(events: Sequence[Event], end: int | None = None, *, build: int = 26100) -> list[Broken]:
     """Return every broken rule, in the order of time.
 
     Args:
         events: a complete trace in true order, from DriverEntry on.
         end: until when the trace would have shown something, ns; by default its last event.
+        build: build number of Windows that the file tells.
     """
     end = end if end is not None else max((e.time for e in events), default=0)
     out: list[Broken] = []
@@ -388,11 +389,11 @@ def judge(events: Sequence[Event], end: int | None = None) -> list[Broken]:
     for at, event in enumerate(events):
         if event.image not in worlds or (event.name, event.opcode) == ("DriverEntry", START):
             if event.image in worlds:
-                worlds[event.image].finish(worlds[event.image].last)
+                worlds[event.image].finish(worlds[event.image].last, build)
             worlds[event.image] = _World(out, events, returns, end)
         if event.opcode != STOP or at in returns or event.name in ("DriverEntry", "DriverUnload"):
             worlds[event.image].see(at, event)
             worlds[event.image].last = event.time
     for world in worlds.values():
-        world.finish(end)
+        world.finish(end, build)
     return sorted(out, key=lambda b: b.time)

@@ -43,6 +43,7 @@ class Load:
         sockets: every socket that was born, in that order.
         end: ns until which the trace shows this load.
         unloaded: the driver was unloaded in the trace.
+        build: build number of Windows that the file tells, 0 where it does not.
     """
 
     events: dict[int, Event]
@@ -52,6 +53,7 @@ class Load:
     sockets: list[Socket]
     end: int
     unloaded: bool
+    build: int
 
     def calls(self, *names: str) -> Iterator[tuple[int, Submission]]:
         """Yield the calls of these names (all where none is given) with their places, in order."""

@@ -38,7 +38,13 @@ _DEFAULTS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "ProviderState": {"HeaderVersion": 1, "Level": 5, "MatchAnyKeyword": 0x1F},
         "WskRegister": {"ClientDispatch": "~ClientDispatch"},
-        "WskSocketConnect": {**_TCP, "LocalFamily": 2, "RemoteFamily": 2},
+        "WskSocketConnect": {
+            **_TCP,
+            "LocalAddress": "~LocalAddress",
+            "LocalFamily": 2,
+            "RemoteAddress": "~RemoteAddress",
+            "RemoteFamily": 2,
+        },
         "WskBind": {"AddressFamily": 2, "LocalAddress": "~LocalAddress"},
         "WskConnect": {"AddressFamily": 2, "RemoteAddress": "~RemoteAddress"},
         "WskConnectEx": {"AddressFamily": 2, "RemoteAddress": "~RemoteAddress"},
@@ -101,6 +107,7 @@ class Recorder:
         dpc: processor on which asynchronous completions and callbacks run.
         image: which driver is speaking.
         fate: what becomes of the events written now.
+        pointer_size: bytes of the driver's pointers.
     """
 
     def __init__(self, place: Place | None = None, dpc: int = 1) -> None:
@@ -110,6 +117,7 @@ class Recorder:
         self.dpc = dpc
         self.image = 0
         self.fate = Fate.LOGGED
+        self.pointer_size = 8
         self._open: list[_Open] = []
         self._wait = 0
         self._hole = 0
@@ -164,7 +172,7 @@ class Recorder:
         declared = native_event(name, START)
         if place is None:
             place = Place(self.dpc, 0, 0) if name.endswith("Event") else self.place
-        given = _start_defaults(name, fields)
+        given = _start_defaults(name, fields, self.pointer_size)
         if any(f.name == "Irql" for f in declared.fields):
             given.setdefault("Irql", place.irql)
         self._emit(declared, given, place, _START_GAP)
@@ -231,7 +239,7 @@ class Recorder:
         self.stop("DriverUnload", None, None, {})
 
 
-def _start_defaults(name: str, fields: Mapping[str, Value]) -> dict[str, Value]:
+def _start_defaults(name: str, fields: Mapping[str, Value], pointer_size: int) -> dict[str, Value]:
     """Return the fields of a Start with legal values for those that matter and are not given."""
     given: dict[str, Value] = {**_DEFAULTS.get(name, {}), **fields}
     declared = {f.name for f in EVENTS[name, START].fields}
@@ -247,11 +255,11 @@ def _start_defaults(name: str, fields: Mapping[str, Value]) -> dict[str, Value]:
     if "DispatchMembers" in declared and given.get("Dispatch", given.get("AcceptSocketDispatch", 0)):
         given.setdefault("DispatchMembers", _MEMBERS_BY_FLAGS.get(int(given.get("Flags", 2)), 16))
     if name in ("WskControlSocket", "WskControlClient"):
-        _control_defaults(name, given)
+        _control_defaults(name, given, pointer_size)
     return given
 
 
-def _control_defaults(name: str, given: dict[str, Value]) -> None:
+def _control_defaults(name: str, given: dict[str, Value], pointer_size: int) -> None:
     code = given.get("ControlCode", 0)
     if name == "WskControlClient":
         reads = code in (wsk.WSK_CACHE_SD, wsk.WSK_TRANSPORT_LIST_QUERY)
@@ -264,8 +272,10 @@ def _control_defaults(name: str, given: dict[str, Value]) -> None:
         reads = given["RequestType"] != 0
         writes = not reads
     if reads:
-        given.setdefault("OutputSize", 8)
+        given.setdefault("OutputSize", pointer_size)
         given.setdefault("OutputBuffer", "~OutputBuffer")
     if writes:
-        given.setdefault("InputSize", 16 if code == wsk.SO_WSK_EVENT_CALLBACK else 8)
+        given.setdefault("InputSize", 16 if code == wsk.SO_WSK_EVENT_CALLBACK else pointer_size)
         given.setdefault("InputBuffer", "~InputBuffer")
+    if writes and code == wsk.SO_CONDITIONAL_ACCEPT:
+        given.setdefault("InputValue", 1)

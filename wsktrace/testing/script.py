@@ -33,10 +33,11 @@ success unless an arrow says otherwise; ``open S Flags=listen`` and ``close S`` 
 **The trace.** ``wait 12s``. ``lost 3``: three events were lost here; ``lost <statement>``: the events of the statement
 were. ``late``: the session starts here, nothing before it is recorded. ``wrapped``: a circular file wrapped, and what
 stands before was overwritten. ``cut``: the file ends here, its session was never stopped. ``trace stopped=no lost=2
-buffers_lost=1 seq=no keywords=socket|irp level=4 pointer=4 missing=Irql without=IrpWait``: the session was not stopped;
-the header tells of losses; the driver's header is an older one without Seq; only these keywords up to this level were
-enabled; 32-bit; fields and events that the driver's header does not emit (``IrpWait.enter``, ``.return``, ``.fact``:
-one end only). ``damaged=2 backwards=2``: the first buffer of that processor is damaged; its clock runs backwards.
+buffers_lost=1 seq=no keywords=socket|irp level=4 pointer=4 build=14393 missing=Irql without=IrpWait``: the session was
+not stopped; the header tells of losses; the driver's header is an older one without Seq; only these keywords up to this
+level were enabled; 32-bit; the build number of Windows, 0 where the file does not tell; fields and events that the
+driver's header does not emit (``IrpWait.enter``, ``.return``, ``.fact``: one end only). ``damaged=2 backwards=2``: the
+first buffer of that processor is damaged; its clock runs backwards.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from typing import TYPE_CHECKING
 
 from wsktrace.testing.assemble import Addresses, assemble
 from wsktrace.testing.draft import MS, US, Draft, Fate, Fragment
+from wsktrace.testing.etl_options import DEFAULT
 from wsktrace.testing.native import EVENTS
 from wsktrace.testing.statements import KEYWORDS, PHASES, POSITIONAL, Interpreter
 
@@ -70,6 +72,7 @@ class ScriptOptions:
         end: ns since the start at which the session stopped.
         damaged: processor whose first buffer is damaged, None where none is.
         backwards: processor whose clock runs backwards at the end of its first buffer.
+        build: build number of Windows; 0: the header does not tell.
     """
 
     stopped: bool = True
@@ -80,6 +83,7 @@ class ScriptOptions:
     end: int = 0
     damaged: int | None = None
     backwards: int | None = None
+    build: int = DEFAULT.build
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,11 @@ class Script:
     events: list[Event]
     options: ScriptOptions
     names: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def build(self) -> int:
+        """Build number of Windows that the file tells."""
+        return self.options.build
 
     def etl(self) -> bytes:
         """Return the trace file."""
@@ -106,6 +115,7 @@ class Script:
             events_lost=self.options.events_lost,
             buffers_lost=self.options.buffers_lost,
             pointer_size=self.options.pointer_size,
+            build=self.options.build,
         )
         data = write_native(self.events, options=options)
         if self.options.damaged is not None:
@@ -159,6 +169,7 @@ def run_script(text: str) -> Script:
         end=played.end,
         damaged=_number(trace, "damaged", -1) if "damaged" in trace else None,
         backwards=_number(trace, "backwards", -1) if "backwards" in trace else None,
+        build=_number(trace, "build", DEFAULT.build),
     )
     return Script(played.events, options, played.names[0])
 

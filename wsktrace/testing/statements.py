@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_~][\w.~]*")
 _MORE_PROCESSING_REQUIRED = STATUSES["MORE_PROCESSING_REQUIRED"]
 _TRACE_KEYS = (
     "stopped", "wrapped", "lost", "buffers_lost", "seq", "keywords", "level", "pointer", "missing", "without",
-    "damaged", "backwards",
+    "build", "damaged", "backwards",
 )  # fmt: skip
 
 #: What an opcode is called in ``without``.
@@ -275,6 +275,8 @@ class Interpreter:
                 raise FormatError(f"trace has no {arg!r}; {suggestion(key, _TRACE_KEYS)}")
             _check_trace(key, text)
             self.trace[key] = text
+            if key == "pointer":
+                self.recorder.pointer_size = int(text)
 
     # fields ---------------------------------------------------------------------------------------------------------
 

@@ -13,19 +13,27 @@ if TYPE_CHECKING:
 
     from wsktrace.testing.pen import Pen
 
-__all__ = ["LOAD", "STORIES", "UNLOAD"]
+__all__ = ["LOAD", "STORIES", "TRANSPORTS", "UNLOAD", "streams"]
+
+#: WSK_TRANSPORT_LIST_QUERY, and what it brings.
+TRANSPORTS: Final = "\n".join(
+    ["WskControlClient WSK_TRANSPORT_LIST_QUERY OutputSize=192 -> SUCCESS"]
+    + [
+        f"WskTransport AddressFamily={family} SocketType={kind} Protocol={protocol}"
+        for family in ("AF_INET", "AF_INET6")
+        for kind, protocol in (("SOCK_STREAM", "IPPROTO_TCP"), ("SOCK_DGRAM", "IPPROTO_UDP"), ("SOCK_RAW", 0))
+    ]
+)
 
 #: A second registration whose sockets have their callbacks enabled statically; before the first story.
-LOAD: Final = """
+LOAD: Final = f"""
 driver
 WskQueryProviderCharacteristics R -> SUCCESS
 WskCaptureProviderNPI R -> SUCCESS Client=C
 WskRegister table.R2 -> SUCCESS
 WskCaptureProviderNPI table.R2 WaitTimeout=1000 -> SUCCESS Client=table.C2
 WskControlClient WSK_SET_STATIC_EVENT_CALLBACKS Client=table.C2 InputValue=receive|disconnect|receive_from -> SUCCESS
-WskControlClient WSK_TRANSPORT_LIST_QUERY OutputSize=64 -> SUCCESS
-WskTransport SocketType=SOCK_STREAM Protocol=IPPROTO_TCP
-WskTransport SocketType=SOCK_DGRAM Protocol=IPPROTO_UDP
+{TRANSPORTS}
 """
 #: After the last story.
 UNLOAD: Final = """
@@ -81,9 +89,10 @@ def connection(pen: Pen) -> None:
     socket, context = pen.name("S"), pen.name("ctx")
     kinds = pen.kinds() if pen.rng.random() < 0.7 else []
     given = _given(kinds, context) if kinds else ""
-    pen.call(f"WskSocket AddressFamily={pen.rng.choice((2, 23))} Flags=connection {given}", brings=f"socket={socket}")
-    pen.call(f"WskBind {socket}")
-    pen.call(f"{pen.rng.choice(('WskConnect', 'WskConnect', 'WskConnectEx'))} {socket}", longest_ms=3000)
+    family = f"AddressFamily={pen.rng.choice((2, 23))}"
+    pen.call(f"WskSocket {family} Flags=connection {given}", brings=f"socket={socket}")
+    pen.call(f"WskBind {socket} {family}")
+    pen.call(f"{pen.rng.choice(('WskConnect', 'WskConnect', 'WskConnectEx'))} {socket} {family}", longest_ms=3000)
     if kinds:
         pen.write(f"enable {socket} {'|'.join(kinds)}")
     if pen.rng.random() < 0.3:
@@ -326,8 +335,8 @@ def names(pen: Pen) -> None:
     pen.call("WskGetAddressInfo", longest_ms=2000)
     pen.write("WskFreeAddressInfo result ->")
     pen.call("WskGetNameInfo", longest_ms=2000)
-    pen.write("WskControlClient WSK_TRANSPORT_LIST_QUERY OutputSize=64 -> SUCCESS")
-    pen.write("WskTransport SocketType=SOCK_STREAM Protocol=IPPROTO_TCP")
+    for line in TRANSPORTS.splitlines():
+        pen.write(line)
 
 
 def streams(pen: Pen) -> None:

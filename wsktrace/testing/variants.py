@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["CONNECTED", "RECEIVES", "REFUSED", "RUN", "SECOND_CLIENT", "Variant", "one"]
 
@@ -18,6 +22,7 @@ class Variant:
         subject: name of the descriptor, dispatch table, context or client it is about.
         follows: rules whose finding may follow from the same fault.
         unloads: the driver can unload afterwards.
+        settings: what the file says of itself where that matters, arguments of ``TraceOptions``.
 
     ``subject`` and a socket named X have addresses that nothing had before.
     """
@@ -28,6 +33,7 @@ class Variant:
     subject: str = ""
     follows: tuple[str, ...] = ()
     unloads: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 RECEIVES = "SocketContext=ctx Dispatch=faulty DispatchMembers=receive"
