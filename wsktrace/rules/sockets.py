@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from wsktrace.rules.facts import IRP, SOCKET, Facts, so
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, forbidden_follow, liveness
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _WARNING, _ERROR = 1, 2
 FAMILY = "sockets"
@@ -160,6 +165,7 @@ def socket_from_failed_create(f: Facts) -> Instances:
     source="DDI close_socket; Windows' own live dump 0x156 WINSOCK_DETECTED_HUNG_CLOSESOCKET",
     needs="WskCloseSocket entries and returns, IrpComplete, and that the IRP is the driver's own",
     traced=("WskCloseSocket", "WskCloseSocket return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
+    follows={"INDICATION-RETAINED": "socket", "WAIT-IN-CALLBACK": "socket", "CLOSE-CALL-IN-PROGRESS": "socket"},
     advice=(
         "See what is outstanding on the socket: a callback that does not return, "
         "or an IRP whose owner waits for the thread that closes."
@@ -200,6 +206,10 @@ def close_stuck(f: Facts) -> Instances:
         if any(f.outstanding(int(on[i]), int(enter[i]))):
             severity[i] = _ERROR
 
+    def outstanding(i: int) -> list[int]:
+        pending, running = f.outstanding(int(on[i]), int(enter[i])) if on[i] >= 0 else ([], [])
+        return [*s.enter[pending].tolist(), *running]
+
     def tell(i: int) -> str:
         took = (
             f"took {f.since(enter[i], complete[i])}"
@@ -225,6 +235,7 @@ def close_stuck(f: Facts) -> Instances:
         tell,
         (enter, s.ret[index], complete),
         severity=severity,
+        outstanding=outstanding,
     )
 
 
@@ -232,31 +243,10 @@ def close_stuck(f: Facts) -> Instances:
 _MOST_LOOKED_AT = 256
 
 
-@rule(
-    "SOCKET-LEAK",
-    severity="error",
-    party="client",
-    shape="V",
-    source="NET closing-a-socket, unregistering-a-winsock-kernel-application",
-    needs="creations, accepts and accept callbacks, WskCloseSocket entries, WskDeregister, DriverUnload",
-    traced=(
-        "creations",
-        "IrpComplete",
-        "WskAcceptEvent",
-        "WskAcceptEvent return",
-        "WskCloseSocket",
-        "WskDeregister",
-        "DriverUnload return",
-    ),
-    advice="Close every socket before WskDeregister, accepted ones that nobody adopted included.",
-    limits="A socket that is open at the end of the trace is no leak as long as the driver runs.",
-)
-def socket_leak(f: Facts) -> Instances:
-    """Every socket is closed before the driver deregisters and unloads."""
+def left_open(f: Facts) -> tuple[Answer, NDArray[np.int64]]:
+    """Return per socket whether its driver tore down without closing it, and the row at which it did (-1)."""
     s = f.sockets
     n = len(s)
-    index = np.arange(n)
-    mine = s.rejected < 0
     left = f.teardown_after(s.birth, f.traits.client)
     closed_in_time = (s.close >= 0) & ((left < 0) | (s.close < left))
     stuck = f.blocked_deregister(s.birth, f.traits.client)
@@ -276,6 +266,35 @@ def socket_leak(f: Facts) -> Instances:
         teardown=left,
         doubt=doubt,
     )
+    return broken, left
+
+
+@rule(
+    "SOCKET-LEAK",
+    severity="error",
+    party="client",
+    shape="V",
+    source="NET closing-a-socket, unregistering-a-winsock-kernel-application",
+    needs="creations, accepts and accept callbacks, WskCloseSocket entries, WskDeregister, DriverUnload",
+    traced=(
+        "creations",
+        "IrpComplete",
+        "WskAcceptEvent",
+        "WskAcceptEvent return",
+        "WskCloseSocket",
+        "WskDeregister",
+        "DriverUnload return",
+    ),
+    follows={"CANCELLED-CREATE-DROPPED": "socket", "FORCED-CLOSED-NOT-CLOSED": "socket"},
+    advice="Close every socket before WskDeregister, accepted ones that nobody adopted included.",
+    limits="A socket that is open at the end of the trace is no leak as long as the driver runs.",
+)
+def socket_leak(f: Facts) -> Instances:
+    """Every socket is closed before the driver deregisters and unloads."""
+    s = f.sockets
+    index = np.arange(len(s))
+    mine = s.rejected < 0
+    broken, left = left_open(f)
 
     def tell(i: int) -> str:
         end = f.op_name(left[i]) if left[i] >= 0 else "the end"
