@@ -177,7 +177,7 @@ def irp_double_complete(f: Facts) -> Instances:
         "WskDeregister return",
         "DriverUnload return",
     ),
-    follows={"CLOSE-STUCK": "use"},
+    follows={"CLOSE-STUCK": "use", "CLOSE-NOT-DRAINED": "use"},
     advice=(
         "See what the socket waits for; cancel the IRP or close the socket abortively, "
         "and wait for the completion before unloading."

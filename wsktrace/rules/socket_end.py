@@ -129,9 +129,8 @@ def _return_doubt(f: Facts, call: NDArray[np.int64], back: NDArray[np.int64]) ->
     doubt = f.world.touch(call, np.where(back >= 0, back, n))
     missing = np.flatnonzero(back < 0)
     doubt[missing] |= doubt_if(doubt[missing] == 0, END)
-    for code in np.unique(f.ops.op[call[missing]]).tolist():
-        mine = missing[f.ops.op[call[missing]] == code]
-        doubt[mine] |= f.unwitnessed(OPS[code].name, Phase.RETURN)
+    if len(missing) and not any(len(f.rows(op.name, Phase.RETURN)) for op in OPS if op.level == "socket"):
+        doubt[missing] |= np.uint8(CAP)
     return doubt
 
 

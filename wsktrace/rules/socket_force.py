@@ -219,5 +219,5 @@ def cancelled_create_dropped(f: Facts) -> Instances:
         tell,
         (cancel, done, left),
         suspect=left >= 0,
-        outside=len(s) - len(k),
+        outside=int(f.creates.sum()) - len(k),
     )

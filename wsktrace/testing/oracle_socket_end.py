@@ -140,16 +140,13 @@ class _Teller:
             if event.name != "WskDisconnectEvent" or event.opcode != START or not min(since) < place < at:
                 continue
             if event.fields["SocketContext"] == socket.context:
-                if self.owner(event, place) is not socket:
-                    return  # a shared context: nobody knows whose end it was
                 own |= bool(event.fields["Flags"] & _ABORTIVE)
                 peer = True
-        if not (own and peer) and not self.shared(socket, at):
+        if not (own and peer) and not self.shared(socket):
             yield Broken("WSK-ABORTIVE-CLOSE", close.irp, socket.address, close.time)
 
-    def shared(self, socket: Socket, until: int) -> bool:
+    def shared(self, socket: Socket) -> bool:
         """Tell whether a disconnect event came on a context of several sockets, this one among them."""
-        del until
         events = [(p, e) for p, e in self.load.events.items() if e.name == "WskDisconnectEvent" and e.opcode == START]
         return any(e.fields["SocketContext"] == socket.context and self.owner(e, p) is None for p, e in events)
 
