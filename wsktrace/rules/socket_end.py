@@ -324,7 +324,7 @@ def close_failed(f: Facts) -> Instances:
     use = f.submission(rows)
     back = f.world.mate[rows].astype(np.int64) if len(rows) else rows
     status = f.ops.status[back] if len(rows) else np.zeros(0, np.uint32)
-    known = (back >= 0) & (f.ops.has(KNOWN_STATUS)[back] if len(rows) else np.zeros(0, bool))
+    known = (back >= 0) & ((f.ops.known[back] & KNOWN_STATUS) != 0 if len(rows) else np.zeros(0, bool))
     by_return = join(status >= 0x80000000, known, f.world.touch(rows, np.where(back >= 0, back, len(f.world))))
     done = np.append(irps.complete, -1).astype(np.int64)[use]
     has = (use >= 0) & (done >= 0)

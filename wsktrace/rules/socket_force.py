@@ -31,8 +31,8 @@ def _told_by_status(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64], NDA
     ops = f.ops
     rows = np.flatnonzero(ops.status == _FORCED_CLOSED)
     called = _SOCKET_OPS[ops.op[rows]] & (ops.phase[rows] == Phase.RETURN)
-    ended = f.completions[rows]
-    rows = rows[(called | ended) & ops.has(KNOWN_STATUS)[rows]]
+    ended = ops.phase[rows] == Phase.COMPLETE
+    rows = rows[(called | ended) & ((ops.known[rows] & KNOWN_STATUS) != 0)]
     ended = ops.phase[rows] == Phase.COMPLETE
     use = f.submission(rows)
     link = np.where(ended, np.append(f.irps.link_doubt, 0)[use], 0).astype(np.uint8)
@@ -197,9 +197,7 @@ def cancelled_create_dropped(f: Facts) -> Instances:
     done = irps.complete[use]
     mine = (cancel >= 0) & (cancel < done)
     k, use, cancel, done = k[mine], use[mine], cancel[mine], done[mine].astype(np.int64)
-    every, left_at = left_open(f)
-    left = left_at[k]
-    broken = Answer(every.seen[k], every.doubt[k])
+    broken, left = left_open(f, k)
     certain = irps.link_doubt[use] | f.world.unordered(irps.enter[use], cancel) | f.world.unordered(cancel, done)
     broken = broken.doubting(np.where(broken.seen, certain, 0).astype(np.uint8))
 

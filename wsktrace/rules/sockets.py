@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -243,25 +243,25 @@ def close_stuck(f: Facts) -> Instances:
 _MOST_LOOKED_AT = 256
 
 
-def left_open(f: Facts) -> tuple[Answer, NDArray[np.int64]]:
-    """Return per socket whether its driver tore down without closing it, and the row at which it did (-1)."""
-    s = f.sockets
-    n = len(s)
-    left = f.teardown_after(s.birth, f.traits.client)
-    closed_in_time = (s.close >= 0) & ((left < 0) | (s.close < left))
-    stuck = f.blocked_deregister(s.birth, f.traits.client)
-    stuck = np.where((left < 0) & (s.close < 0), stuck, -1)
-    doubt = s.doubt | f.unlogged(SOCKET, s.birth, np.where(left >= 0, left, f.last_row)) | f.blind_calls
+def left_open(f: Facts, index: NDArray[np.integer[Any]]) -> tuple[Answer, NDArray[np.int64]]:
+    """Return for some sockets whether their driver tore down without closing them, and the row at which it did."""
+    s, n = f.sockets, len(index)
+    birth, close, client = s.birth[index], s.close[index], f.traits.client[index]
+    left = f.teardown_after(birth, client)
+    closed_in_time = (close >= 0) & ((left < 0) | (close < left))
+    stuck = f.blocked_deregister(birth, client)
+    stuck = np.where((left < 0) & (close < 0), stuck, -1)
+    doubt = s.doubt[index] | f.unlogged(SOCKET, birth, np.where(left >= 0, left, f.last_row)) | f.blind_calls
     # an accept callback that does not say whether it took the socket or refused it
-    ends = f.world.mate[s.birth].astype(np.int64)
-    asked = (s.origin == so.ORIGINS.index("accept_event")) & (ends >= 0)
+    ends = f.world.mate[birth].astype(np.int64)
+    asked = (s.origin[index] == so.ORIGINS.index("accept_event")) & (ends >= 0)
     doubt |= doubt_if(asked & ~f.status(ends)[1], CAP)
-    doubt |= np.where(stuck >= 0, f.world.touch(s.birth, np.full(n, len(f.world))), 0).astype(np.uint8)
+    doubt |= np.where(stuck >= 0, f.world.touch(birth, np.full(n, len(f.world))), 0).astype(np.uint8)
     left = np.where(stuck >= 0, stuck, left)
     broken = liveness(
         f.world,
-        s.birth,
-        np.where(closed_in_time, s.close, -1),
+        birth,
+        np.where(closed_in_time, close, -1),
         within_ns=np.zeros(n, np.int64),
         teardown=left,
         doubt=doubt,
@@ -294,7 +294,7 @@ def socket_leak(f: Facts) -> Instances:
     s = f.sockets
     index = np.arange(len(s))
     mine = s.rejected < 0
-    broken, left = left_open(f)
+    broken, left = left_open(f, index)
 
     def tell(i: int) -> str:
         end = f.op_name(left[i]) if left[i] >= 0 else "the end"
