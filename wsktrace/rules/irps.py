@@ -177,7 +177,12 @@ def irp_double_complete(f: Facts) -> Instances:
         "WskDeregister return",
         "DriverUnload return",
     ),
-    follows={"CLOSE-STUCK": "use", "IRP-NO-COMPLETION-ROUTINE": "use", "IRP-INVOKE-FLAGS": "use"},
+    follows={
+        "CLOSE-STUCK": "use",
+        "IRP-NO-COMPLETION-ROUTINE": "use",
+        "IRP-INVOKE-FLAGS": "use",
+        "CLOSE-NOT-DRAINED": "use",
+    },
     advice=(
         "See what the socket waits for; cancel the IRP or close the socket abortively, "
         "and wait for the completion before unloading."

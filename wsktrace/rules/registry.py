@@ -21,7 +21,9 @@ from wsktrace.rules import (
     memory,
     nesting,
     registration,
+    socket_disconnect,
     socket_end,
+    socket_force,
     socket_state,
     sockets,
     status,
@@ -49,7 +51,8 @@ FAMILIES: dict[str, str] = {
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
     creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
-    callback_results, sockets, socket_state, socket_end, registration, trace_quality,
+    callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect, registration,
+    trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from wsktrace.rules.facts import IRP, SOCKET, Facts, so
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, forbidden_follow, liveness
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _WARNING, _ERROR = 1, 2
 FAMILY = "sockets"
@@ -160,6 +165,7 @@ def socket_from_failed_create(f: Facts) -> Instances:
     source="DDI close_socket; Windows' own live dump 0x156 WINSOCK_DETECTED_HUNG_CLOSESOCKET",
     needs="WskCloseSocket entries and returns, IrpComplete, and that the IRP is the driver's own",
     traced=("WskCloseSocket", "WskCloseSocket return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
+    follows={"INDICATION-RETAINED": "socket", "WAIT-IN-CALLBACK": "socket", "CLOSE-CALL-IN-PROGRESS": "socket"},
     advice=(
         "See what is outstanding on the socket: a callback that does not return, "
         "or an IRP whose owner waits for the thread that closes."
@@ -200,6 +206,10 @@ def close_stuck(f: Facts) -> Instances:
         if any(f.outstanding(int(on[i]), int(enter[i]))):
             severity[i] = _ERROR
 
+    def outstanding(i: int) -> list[int]:
+        pending, running = f.outstanding(int(on[i]), int(enter[i])) if on[i] >= 0 else ([], [])
+        return [*s.enter[pending].tolist(), *running]
+
     def tell(i: int) -> str:
         took = (
             f"took {f.since(enter[i], complete[i])}"
@@ -225,11 +235,38 @@ def close_stuck(f: Facts) -> Instances:
         tell,
         (enter, s.ret[index], complete),
         severity=severity,
+        outstanding=outstanding,
     )
 
 
 #: How many stuck closes are looked at for what is outstanding; a trace with more has bigger trouble.
 _MOST_LOOKED_AT = 256
+
+
+def left_open(f: Facts, index: NDArray[np.integer[Any]]) -> tuple[Answer, NDArray[np.int64]]:
+    """Return for some sockets whether their driver tore down without closing them, and the row at which it did."""
+    s, n = f.sockets, len(index)
+    birth, close, client = s.birth[index], s.close[index], f.traits.client[index]
+    left = f.teardown_after(birth, client)
+    closed_in_time = (close >= 0) & ((left < 0) | (close < left))
+    stuck = f.blocked_deregister(birth, client)
+    stuck = np.where((left < 0) & (close < 0), stuck, -1)
+    doubt = s.doubt[index] | f.unlogged(SOCKET, birth, np.where(left >= 0, left, f.last_row)) | f.blind_calls
+    # an accept callback that does not say whether it took the socket or refused it
+    ends = f.world.mate[birth].astype(np.int64)
+    asked = (s.origin[index] == so.ORIGINS.index("accept_event")) & (ends >= 0)
+    doubt |= doubt_if(asked & ~f.status(ends)[1], CAP)
+    doubt |= np.where(stuck >= 0, f.world.touch(birth, np.full(n, len(f.world))), 0).astype(np.uint8)
+    left = np.where(stuck >= 0, stuck, left)
+    broken = liveness(
+        f.world,
+        birth,
+        np.where(closed_in_time, close, -1),
+        within_ns=np.zeros(n, np.int64),
+        teardown=left,
+        doubt=doubt,
+    )
+    return broken, left
 
 
 @rule(
@@ -248,34 +285,16 @@ _MOST_LOOKED_AT = 256
         "WskDeregister",
         "DriverUnload return",
     ),
+    follows={"CANCELLED-CREATE-DROPPED": "socket", "FORCED-CLOSED-NOT-CLOSED": "socket"},
     advice="Close every socket before WskDeregister, accepted ones that nobody adopted included.",
     limits="A socket that is open at the end of the trace is no leak as long as the driver runs.",
 )
 def socket_leak(f: Facts) -> Instances:
     """Every socket is closed before the driver deregisters and unloads."""
     s = f.sockets
-    n = len(s)
-    index = np.arange(n)
+    index = np.arange(len(s))
     mine = s.rejected < 0
-    left = f.teardown_after(s.birth, f.traits.client)
-    closed_in_time = (s.close >= 0) & ((left < 0) | (s.close < left))
-    stuck = f.blocked_deregister(s.birth, f.traits.client)
-    stuck = np.where((left < 0) & (s.close < 0), stuck, -1)
-    doubt = s.doubt | f.unlogged(SOCKET, s.birth, np.where(left >= 0, left, f.last_row)) | f.blind_calls
-    # an accept callback that does not say whether it took the socket or refused it
-    ends = f.world.mate[s.birth].astype(np.int64)
-    asked = (s.origin == so.ORIGINS.index("accept_event")) & (ends >= 0)
-    doubt |= doubt_if(asked & ~f.status(ends)[1], CAP)
-    doubt |= np.where(stuck >= 0, f.world.touch(s.birth, np.full(n, len(f.world))), 0).astype(np.uint8)
-    left = np.where(stuck >= 0, stuck, left)
-    broken = liveness(
-        f.world,
-        s.birth,
-        np.where(closed_in_time, s.close, -1),
-        within_ns=np.zeros(n, np.int64),
-        teardown=left,
-        doubt=doubt,
-    )
+    broken, left = left_open(f, index)
 
     def tell(i: int) -> str:
         end = f.op_name(left[i]) if left[i] >= 0 else "the end"

@@ -261,10 +261,12 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         one(
             "run WskSocketConnect -> PENDING, complete CONNECTION_REFUSED socket=X",
             "run WskCloseSocket X -> complete INVALID_HANDLE, INVALID_HANDLE", irps=RUN[1:3], socket="X",
+            follows=("WSK-CLOSE-FAILED",),
         ),
         one(
             "run WskSocket Flags=datagram -> complete NO_MEMORY socket=X, PENDING",
             "run WskCloseSocket X -> PENDING, complete INVALID_PARAMETER", irps=RUN[1:3], socket="X",
+            follows=("WSK-CLOSE-FAILED",),
         ),
     ),
     "WSK-EVENT-NOT-ENABLED": (
@@ -312,11 +314,12 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         one(
             "open S Flags=datagram", "IrpAllocate A", "WskCloseSocket S A -> PENDING", "IrpAllocate B",
             "@tid=9 @cpu=2 WskCloseSocket S B -> complete INVALID_HANDLE, INVALID_HANDLE", "complete A SUCCESS",
-            "IrpFree A", "IrpFree B", irps=("B",), socket="S", follows=("WSK-USE-AFTER-CLOSE",),
+            "IrpFree A", "IrpFree B", irps=("B",), socket="S",
+            follows=("WSK-USE-AFTER-CLOSE", "WSK-CLOSE-FAILED"),
         ),
         one(
             "open S Flags=connection", "close S", "wait 50ms", "close S -> INVALID_HANDLE, complete INVALID_HANDLE",
-            irps=RUN[3:4], socket="S", follows=("WSK-USE-AFTER-CLOSE",),
+            irps=RUN[3:4], socket="S", follows=("WSK-USE-AFTER-CLOSE", "WSK-CLOSE-FAILED"),
         ),
     ),
     "WSK-CLOSE-STUCK": (
