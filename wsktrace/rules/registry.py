@@ -18,6 +18,8 @@ from wsktrace.rules import (
     memory,
     nesting,
     registration,
+    registration_calls,
+    registration_end,
     socket_end,
     socket_state,
     sockets,
@@ -45,7 +47,7 @@ FAMILIES: dict[str, str] = {
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_life, nesting, irql, creation, creation_calls,
     creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state, socket_end, registration,
-    trace_quality,
+    registration_calls, registration_end, trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

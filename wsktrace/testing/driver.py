@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wsktrace.testing.events import Event
 
 _TICK = 100
+#: Number of the first driver that a fragment brings along.
+_GUESTS = 16
 
 __all__ = ["Traffic", "busy", "skewed", "story"]
 
@@ -120,9 +122,9 @@ def busy(
 
 
 def _of_driver(fragment: Fragment, driver: int, shared: list[dict[str, int]], start: int) -> Fragment:
-    """Let the fragment be what that driver does, from that time on."""
+    """Let the fragment be what that driver does, from that time on; other images in it are drivers of its own."""
     for draft in fragment.drafts:
-        draft.image = driver
+        draft.image = _GUESTS + draft.image if draft.image else driver
     fragment.shared, fragment.start = shared[driver], start
     return fragment
 
