@@ -99,8 +99,10 @@ def call_before_capture(f: Facts) -> Instances:
     witnessed = len(f.enters("WskCaptureProviderNPI")) or len(f.rows("WskCaptureProviderNPI", Phase.RETURN))
     broken = Answer(seen, f.closed_from(few)).doubting(
         f.unlogged(REGISTRATION, np.zeros(len(few), np.int64), few),
-        np.full(len(few), held.unnamed | np.uint8(0 if witnessed else CAP)),
+        np.full(len(few), held.unnamed),
     )
+    # without any capture the driver is attached by other means
+    broken = broken.doubting(doubt_if((broken.doubt == 0) & np.full(len(few), not witnessed), CAP))
     broken = broken.settled_where(given < few).doubting(doubt_if(~known, CAP))
     sure = np.flatnonzero(broken.seen & (broken.doubt == 0))
     anyone = never(len(sure))

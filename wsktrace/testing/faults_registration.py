@@ -63,9 +63,10 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         ),
         one(
             _guest(
-                "DriverEntry D", "WskRegister R3 -> SUCCESS", "WskCaptureProviderNPI R3 -> NOT_SUPPORTED",
-                "WskControlClient WSK_TRANSPORT_LIST_QUERY Client=C3 -> INVALID_HANDLE", "WskDeregister R3 ->",
-                "return DriverEntry NOT_SUPPORTED",
+                "DriverEntry D", "WskRegister R3 -> SUCCESS",
+                "WskControlClient WSK_TRANSPORT_LIST_QUERY Client=C3 -> INVALID_HANDLE",
+                "WskCaptureProviderNPI R3 -> SUCCESS Client=C3", "return DriverEntry SUCCESS", "DriverUnload D",
+                "WskReleaseProviderNPI R3 ->", "WskDeregister R3 ->", "return DriverUnload",
             ),
             subject="C3", follows=_STALE,
         ),
