@@ -32,7 +32,7 @@ def keys(finding: Finding) -> set[tuple[object, ...]]:
 
 def fits(finding: Finding, expected: Expected) -> bool:
     """Whether a finding names what a fault expects."""
-    own = finding.subject_table in ("descriptors", "operations")
+    own = finding.subject_table in ("descriptors", "operations", "registrations")
     subject = finding.subject_address or 0 if own else 0
     return expected.fits(finding.irp or 0, finding.socket or 0, subject)
 

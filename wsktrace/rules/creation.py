@@ -75,6 +75,7 @@ def client_null(f: Facts) -> Instances:
     source="seed page, Client; NET unregistering-a-winsock-kernel-application",
     needs="WskRegister, WskCaptureProviderNPI returns, WskReleaseProviderNPI entries, entries of client-level calls",
     traced=("WskRegister", "WskCaptureProviderNPI return", "WskReleaseProviderNPI", "client calls"),
+    follows={"CALL-BEFORE-CAPTURE": "subject", "NPI-CALL-AFTER-RELEASE": "subject"},
     advice="Make no call through the provider dispatch table after the last WskReleaseProviderNPI of its registration.",
     limits="A client that was captured before the trace began, or through NMR directly, cannot be judged.",
 )
@@ -111,6 +112,8 @@ def client_stale(f: Facts) -> Instances:
     found = _of_calls(f, rows, applies, broken, tell)
     found.evidence = (last, rows)
     found.suspect = of >= 0
+    # calls without an IRP are about their client
+    found.about = np.where(found.irp >= 0, np.append(f.irps.irp, np.uint64(0))[found.irp], client)
     return found
 
 

@@ -22,6 +22,8 @@ from wsktrace.rules import (
     nesting,
     registration,
     socket_disconnect,
+    registration_calls,
+    registration_end,
     socket_end,
     socket_force,
     socket_state,
@@ -52,7 +54,7 @@ _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
     creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
     callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect, registration,
-    trace_quality,
+    registration_calls, registration_end, trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TICK = 100
 _FIRST_STREAMS = 15063
+#: Number of the first driver that a fragment brings along.
+_GUESTS = 16
 
 __all__ = ["Traffic", "busy", "skewed", "story"]
 
@@ -132,9 +134,9 @@ def busy(
 
 
 def _of_driver(fragment: Fragment, driver: int, shared: list[dict[str, int]], start: int) -> Fragment:
-    """Let the fragment be what that driver does, from that time on."""
+    """Let the fragment be what that driver does, from that time on; other images in it are drivers of its own."""
     for draft in fragment.drafts:
-        draft.image = driver
+        draft.image = _GUESTS + draft.image if draft.image else driver
     fragment.shared, fragment.start = shared[driver], start
     return fragment
 

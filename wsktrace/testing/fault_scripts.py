@@ -90,12 +90,12 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     ),
     "WSK-CLIENT-STALE": (
         one(
-            SECOND_CLIENT, "run WskSocket Client=C2 Flags=datagram -> complete INVALID_HANDLE, INVALID_HANDLE",
-            "WskDeregister R2 ->", irps=RUN[3:4], subject="C2",
+            "run WskSocket Client=C2 Flags=datagram -> complete INVALID_HANDLE, INVALID_HANDLE",
+            irps=RUN[1:2], subject="C2",
         ),
         one(
             SECOND_CLIENT, "WskDeregister R2 ->",
-            "run WskSocketConnect Client=C2 -> PENDING, complete DEVICE_NOT_READY", irps=RUN[3:4], subject="C2",
+            "run WskSocketConnect Client=C3 -> PENDING, complete DEVICE_NOT_READY", irps=RUN[3:4], subject="C3",
         ),
     ),
     "WSK-IRQL-DISPATCH": (
