@@ -11,6 +11,7 @@ from wsktrace.rules import (
     descriptor_calls,
     descriptors,
     enabling,
+    indications,
     irp_arguments,
     irp_life,
     irps,
@@ -21,6 +22,7 @@ from wsktrace.rules import (
     socket_end,
     socket_state,
     sockets,
+    static_enabling,
     status,
     trace_quality,
 )
@@ -44,8 +46,8 @@ FAMILIES: dict[str, str] = {
 #: Modules that declare rules, in the order in which these are shown.
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_life, nesting, irql, creation, creation_calls,
-    creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state, socket_end, registration,
-    trace_quality,
+    creation_unused, memory, callbacks, enabling, static_enabling, callback_results, indications, sockets,
+    socket_state, socket_end, registration, trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do
