@@ -341,9 +341,9 @@ class Facts:
         """Return per use of an IRP the client: the call's, or that of its socket; 0 where unknown."""
         client = self.arg("client", self.irps.enter)[0].astype(np.uint64)
         on = self.socket_of_irp
-        return np.where(client != 0, client, np.where(on >= 0, np.append(self.traits.client, 0)[on], 0)).astype(
-            np.uint64
-        )
+        return np.where(
+            client != 0, client, np.where(on >= 0, np.append(self.traits.client, np.uint64(0))[on], 0)
+        ).astype(np.uint64)
 
     def _registration(self, client: NDArray[np.uint64], rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         of, several = self.registrations.of_client(client, rows)

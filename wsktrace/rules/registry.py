@@ -12,6 +12,7 @@ from wsktrace.rules import (
     descriptors,
     dispatch_calls,
     enabling,
+    indications,
     irp_arguments,
     irp_life,
     irp_returns,
@@ -28,6 +29,7 @@ from wsktrace.rules import (
     socket_force,
     socket_state,
     sockets,
+    static_enabling,
     status,
     trace_quality,
     transports,
@@ -54,7 +56,7 @@ _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
     creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
     callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect, registration,
-    registration_calls, registration_end, trace_quality,
+    registration_calls, registration_end, trace_quality, static_enabling, indications,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

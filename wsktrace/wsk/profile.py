@@ -38,7 +38,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     How long something may take: the completion after an error return, a close, WskDeregister, the close after a socket
     was forced closed, a graceful disconnect, requests behind the completion of their socket's close, the wait of
-    WskCaptureProviderNPI in DriverEntry.
+    WskCaptureProviderNPI in DriverEntry, the inspection of a connection request.
     """
 
     error_completion_s: float = 1.0
@@ -48,6 +48,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disconnect_s: float = 30.0
     drained_s: float = 0.05
     capture_wait_s: float = 10.0
+    inspect_s: float = 60.0
 
 
 class Ignore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
