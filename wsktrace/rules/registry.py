@@ -11,6 +11,7 @@ from wsktrace.rules import (
     descriptor_calls,
     descriptors,
     enabling,
+    enabling_order,
     irp_arguments,
     irp_life,
     irps,
@@ -18,7 +19,9 @@ from wsktrace.rules import (
     memory,
     nesting,
     registration,
+    socket_birth,
     socket_end,
+    socket_order,
     socket_state,
     sockets,
     status,
@@ -44,8 +47,8 @@ FAMILIES: dict[str, str] = {
 #: Modules that declare rules, in the order in which these are shown.
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_life, nesting, irql, creation, creation_calls,
-    creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state, socket_end, registration,
-    trace_quality,
+    creation_unused, memory, callbacks, enabling, enabling_order, callback_results, sockets, socket_birth, socket_state,
+    socket_order, socket_end, registration, trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

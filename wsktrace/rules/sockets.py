@@ -267,6 +267,8 @@ def socket_leak(f: Facts) -> Instances:
     asked = (s.origin == so.ORIGINS.index("accept_event")) & (ends >= 0)
     doubt |= doubt_if(asked & ~f.status(ends)[1], CAP)
     doubt |= np.where(stuck >= 0, f.world.touch(s.birth, np.full(n, len(f.world))), 0).astype(np.uint8)
+    # another socket of that address presumes the close; SOCKET-PTR-DUPLICATE asks about that
+    doubt |= doubt_if(np.append(s.address[1:] == s.address[:-1], np.zeros(min(n, 1), bool)), ALIAS)
     left = np.where(stuck >= 0, stuck, left)
     broken = liveness(
         f.world,
