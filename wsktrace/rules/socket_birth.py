@@ -18,7 +18,9 @@ _ADOPTED, _BY_EVENT = so.ORIGINS.index("adopted"), so.ORIGINS.index("accept_even
     severity="error",
     party="client",
     shape="P",
-    source="DDI socket, socket_connect, accept (the completed IRP holds the socket)",
+    source=(
+        "seed page, Return value (the IRP completes after the socket was created); DDI socket, socket_connect, accept"
+    ),
     needs="entries of calls on sockets, creations and accepts with their completions, accept callbacks, DriverEntry",
     traced=("socket calls", "creations", "IrpComplete", "WskAcceptEvent", "DriverEntry"),
     advice=(
