@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from wsktrace.rules.facts import SOCKET, Facts, so
+from wsktrace.rules.facts import DATA, SOCKET, Facts, so
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, precedence
 from wsktrace.rules.state import apart
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FAMILY = "sockets"
 _ADOPTED, _BY_EVENT = so.ORIGINS.index("adopted"), so.ORIGINS.index("accept_event")
@@ -28,7 +33,7 @@ _ADOPTED, _BY_EVENT = so.ORIGINS.index("adopted"), so.ORIGINS.index("accept_even
         "is a pointer left over from another socket."
     ),
     limits=(
-        "Only for an address that no socket of the trace had before; in the others it is a socket that was closed. "
+        "Only for an address that nothing in the trace named before: else it may be another socket. "
         "One finding per socket, for its first call."
     ),
 )
@@ -38,35 +43,19 @@ def socket_use_before_create(f: Facts) -> Instances:
     Judged where the call comes between the entry of the creation, or accept, and its completion.
     """
     s = f.sockets
-    lane, kind = s.lane.lane, s.lane.kind
     n = len(s)
-    used = (kind == so.OP) | (kind == so.CLOSE)
-    mine = np.flatnonzero(used & (s.lane.generation >= 0))[::-1]
-    first = np.full(n, -1, np.int64)
-    first[s.lane.generation[mine]] = lane.rows[mine]
     adopted = s.origin == _ADOPTED
-    # lives of one address stand together: the one that follows, and the one before
-    here = np.arange(n)
-    same = np.zeros(n + 1, np.bool_)
-    same[1:n] = s.address[1:] == s.address[:-1]
-    follows, earlier = np.append(same[1:n], False) if n else same[:0], same[:n]
-    heir = np.where(follows, here + 1, -1)
-    born = np.where(heir >= 0, np.append(s.birth, -1)[heir], -1).astype(np.int64)
-    asked = np.where(heir >= 0, np.append(s.create, -1)[heir], -1).astype(np.int64)
-    # the first call behind the entry of the creation
-    early = np.full(n, -1, np.int64)
-    owner = s.lane.generation[mine]
-    behind = adopted[owner] & (asked[owner] >= 0) & (lane.rows[mine] > asked[owner])
-    early[owner[behind]] = lane.rows[mine][behind]
-    seen = adopted & (early >= 0) & (born > early) & (s.origin[np.maximum(heir, 0)] != _BY_EVENT)
-    rows = np.where(seen, early, first)
-    at = np.flatnonzero((seen | ~adopted) & (rows >= 0))
-    q = rows[at]
+    # lives of one address stand together: the one before, and the one that follows
+    same = s.address[1:] == s.address[:-1]
+    earlier, follows = np.concatenate([[False], same])[:n], np.append(same, False)[:n]
+    heir = np.where(follows, np.arange(1, n + 1), -1)
+    asked = np.append(s.create, -1)[heir].astype(np.int64)
+    seen = adopted & follows & (asked < s.birth) & (np.append(s.origin, _ADOPTED)[heir] != _ADOPTED)
+    at = np.flatnonzero(~adopted | seen)
     ahead = seen[at]
+    q = np.where(ahead, s.birth[at], _first_calls(f)[at]).astype(np.int64)
     bringer = np.where(ahead, heir[at], at)
-    maybe = np.append(lane.last(kind == so.MAYBE), -1)
-    position = np.full(n, -1, np.int64)
-    position[owner] = mine
+    since = np.where(ahead, asked[at], -1)
     broken = precedence(
         f.world,
         ~ahead,
@@ -75,11 +64,11 @@ def socket_use_before_create(f: Facts) -> Instances:
         s.doubt[bringer],
         s.doubt[at] & ~np.uint8(ALIAS),
         f.hidden_birth(q, q),
-        f.births_unlogged(np.zeros(len(at), np.int64), q),
-        doubt_if(earlier[at] | (maybe[position[at]] >= 0), ALIAS),
-        apart(f.world, np.where(ahead, asked[at], -1), q),
+        f.births_unlogged(np.zeros(len(at), np.int64), q) | f.unlogged(DATA, np.zeros(len(at), np.int64), q),
+        doubt_if(earlier[at] | _vague(f, s.address[at], ahead), ALIAS),
+        apart(f.world, since, q),
     )
-    broken = broken.doubting(apart(f.world, np.where(ahead, born[at], s.birth[at]), q))
+    broken = broken.doubting(apart(f.world, s.birth[bringer], q))
     use = f.submission(q)
 
     def tell(i: int) -> str:
@@ -91,6 +80,26 @@ def socket_use_before_create(f: Facts) -> Instances:
         q, np.ones(len(at), bool), broken, "sockets", bringer, use, bringer, tell,
         (s.create[bringer], q, s.birth[bringer]), outside=n - len(at),
     )  # fmt: skip
+
+
+def _first_calls(f: Facts) -> NDArray[np.int64]:
+    """Return the first call on each socket, or its birth where that has a certain place among all calls anyway."""
+    s = f.sockets
+    found = s.birth.astype(np.int64)
+    if not f.world.has_seq:
+        used = np.flatnonzero(((s.lane.kind == so.OP) | (s.lane.kind == so.CLOSE)) & (s.lane.generation >= 0))[::-1]
+        found[s.lane.generation[used]] = s.lane.lane.rows[used]
+    return found
+
+
+def _vague(f: Facts, address: NDArray[np.uint64], asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which addresses, where it is asked, a completion named that may, or may not, be that of a creation."""
+    lane = f.sockets.lane
+    if not np.any(asked):
+        return asked
+    maybe = np.flatnonzero(lane.kind == so.MAYBE)
+    maybe = maybe[~np.isin(lane.lane.rows[maybe], f.sockets.birth)]
+    return asked & np.isin(address, lane.lane.keys[lane.lane.group[maybe]])
 
 
 @rule(

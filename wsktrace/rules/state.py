@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from wsktrace.rules.facts import IRP, NEVER_ROW, SOCKET, Facts, so
+from wsktrace.rules.facts import IRP, KINDS, NEVER_ROW, SOCKET, Facts, so
 from wsktrace.rules.shapes import ALIAS, CAP, LOST, ORDER, START, Answer, doubt_if, precedence
 from wsktrace.wsk import constants as c
 from wsktrace.wsk.operations import CODES
@@ -52,6 +52,8 @@ BIND, CONNECT, LISTEN = ("WskBind",), ("WskConnect", "WskConnectEx"), ("WskListe
 NO_CATEGORY, UNKNOWN_CATEGORY = 5, 6
 _NAMES = (*c.CATEGORIES.values(), "odd", "unknown")
 _BEGIN_REACHED = tuple(so.ORIGINS.index(word) for word in ("socket_connect", "accept", "accept_event"))
+#: Kinds of callbacks that come with conditional accept.
+_CONDITIONAL = [number for number, (_, bit, _, _) in enumerate(KINDS) if not bit]
 _ADOPTED = so.ORIGINS.index("adopted")
 
 
@@ -296,7 +298,7 @@ def _ahead(f: Facts, k: NDArray[np.integer[Any]], q: NDArray[np.int64]) -> NDArr
     Only callbacks that are enabled before it can: statically, or by conditional accept.
     """
     t = f.traits
-    first = np.minimum(t.enabled, t.static).min(axis=0)[k]
+    first = np.minimum(t.enabled[_CONDITIONAL].min(axis=0), t.static.min(axis=0))[k]
     early = (first < q) | (apart(f.world, first, q) != 0)
     unknown = f.closed_from(q) | t.enable_doubt[k] | doubt_if(~t.client_known[k], CAP) | f.blind_enabling
     return np.where(early, ORDER, unknown).astype(np.uint8)
