@@ -13,6 +13,7 @@ from wsktrace.rules import (
     dispatch_calls,
     enabling,
     indications,
+    enabling_order,
     irp_arguments,
     irp_life,
     irp_returns,
@@ -27,6 +28,9 @@ from wsktrace.rules import (
     registration_end,
     socket_end,
     socket_force,
+    socket_birth,
+    socket_end,
+    socket_order,
     socket_state,
     sockets,
     static_enabling,
@@ -55,8 +59,9 @@ FAMILIES: dict[str, str] = {
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
     creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
-    callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect, registration,
-    registration_calls, registration_end, trace_quality, static_enabling, indications,
+    enabling_order, callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect,
+    registration, registration_calls, registration_end, trace_quality, static_enabling, indications, socket_birth,
+    socket_order,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

@@ -257,6 +257,9 @@ def left_open(f: Facts, index: NDArray[np.integer[Any]]) -> tuple[Answer, NDArra
     asked = (s.origin[index] == so.ORIGINS.index("accept_event")) & (ends >= 0)
     doubt |= doubt_if(asked & ~f.status(ends)[1], CAP)
     doubt |= np.where(stuck >= 0, f.world.touch(birth, np.full(n, len(f.world))), 0).astype(np.uint8)
+    # another socket of that address presumes the close; SOCKET-PTR-DUPLICATE asks about that
+    again = np.append(s.address[1:] == s.address[:-1], np.zeros(min(len(s), 1), bool))
+    doubt |= doubt_if(again[index], ALIAS)
     left = np.where(stuck >= 0, stuck, left)
     broken = liveness(
         f.world,
