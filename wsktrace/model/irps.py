@@ -25,6 +25,9 @@ __all__ = ["PENDING", "Submissions", "submissions"]
 PENDING = 0x103
 #: Operations that are calls into WSK (they can be given an IRP); IrpWait is not one.
 CALLS = np.array([op.level in ("client", "socket") for op in OPS])
+_FACTS = (
+    "IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "IrpCancel", "IrpCompleteUp",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -34,6 +37,9 @@ class Submissions:
     ``ret_doubt`` is the doubt about the return (or its absence), ``link_doubt`` about the completion being this
     use's own, ``open_before`` whether the previous use of the address was still open. ``own``: certainly the
     driver's own IRP with a completion routine that always runs, so that a missing completion means something.
+    ``touched``: the first IrpAllocate, IrpInitialize, IrpReuse or IrpFree between the call and the next one with the
+    address; ``reset`` the first IrpAllocate or IrpFree there. ``made``: the IrpAllocate or IrpInitialize before the
+    call that made the IRP the driver's own, where no IrpFree followed.
     """
 
     enter: NDArray[np.int32]
@@ -45,6 +51,8 @@ class Submissions:
     previous: NDArray[np.int32]
     second: NDArray[np.int32]
     reset: NDArray[np.int32]
+    touched: NDArray[np.int32]
+    made: NDArray[np.int32]
     own: NDArray[np.bool_]
     open_before: NDArray[np.bool_]
     ret_status: NDArray[np.uint32]
@@ -61,6 +69,9 @@ class Submissions:
     orphans: NDArray[np.int32]
     #: row of the world → use of an IRP (calls, their returns and completions), -1 elsewhere
     of_row: NDArray[np.int32]
+    #: rows of IrpCancel, ascending, and the latest use of the address before each (-1)
+    cancels: NDArray[np.int32]
+    cancelled: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.enter)
@@ -93,9 +104,7 @@ def submissions(world: World) -> Submissions:
     known = ops.has(KNOWN_IRP)
     calls = CALLS[ops.op] & (ops.phase == Phase.ENTER)
     completions = (ops.op == CODES["IrpComplete"]) & (ops.phase == Phase.COMPLETE)
-    facts = world.is_(
-        ("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "IrpSetCompletion", "IrpCompleteUp"), Phase.FACT
-    )
+    facts = world.is_(_FACTS, Phase.FACT)
     rows = np.flatnonzero((calls | completions | facts) & known & (ops.irp != 0))
     # a call or completion whose IRP is not told may be of any IRP; WskFreeAddressInfo is given none
     blind = CAP if bool(np.any((calls | completions) & ~known & (ops.op != CODES["WskFreeAddressInfo"]))) else 0
@@ -104,16 +113,21 @@ def submissions(world: World) -> Submissions:
     is_enter, is_complete = calls[lane.rows], completions[lane.rows]
     fresh = code == CODES["IrpAllocate"]
     freed = code == CODES["IrpFree"]
-    owned = fresh | (code == CODES["IrpInitialize"]) | (code == CODES["IrpReuse"]) | _always_invoked(world, lane.rows)
+    made = fresh | (code == CODES["IrpInitialize"])
+    ready = made | (code == CODES["IrpReuse"])
+    owned = ready | _always_invoked(world, lane.rows)
 
     # only what the calls' own positions need is kept: the peak of a large trace's memory is here
     del calls, facts, rows, known
     p = np.flatnonzero(is_enter).astype(np.int32)
     p = p[np.argsort(lane.rows[p], kind="stable")]
-    last_complete, last_enter = lane.last(is_complete)[p], lane.last(is_enter)[p]
+    earlier, cancel = lane.last(is_enter), np.flatnonzero(code == CODES["IrpCancel"])
+    last_complete, last_enter, cancelled = lane.last(is_complete)[p], earlier[p], earlier[cancel]
+    del earlier
     np_, next_complete = lane.next(is_enter)[p], lane.next(is_complete)
     last_fresh, last_free, last_own = lane.last(fresh)[p], lane.last(freed)[p], lane.last(owned)[p]
-    reset = lane.next(fresh | freed)[p]
+    last_made = lane.last(made)[p]
+    reset, touched = lane.next(fresh | freed)[p], lane.next(ready | freed)[p]
     unsettled = lane.next(owned | freed)
     up = lane.next(code == CODES["IrpCompleteUp"])
 
@@ -178,7 +192,9 @@ def submissions(world: World) -> Submissions:
     of_row[stops[stops >= 0]] = index[has_complete][stops >= 0]
     orphan = is_complete.copy()
     orphan[complete[complete >= 0]] = False
-    reset = np.where((reset >= 0) & ((np_ < 0) | (reset < np_)), reset, -1)
+    reset, touched = (np.where((at >= 0) & ((np_ < 0) | (at < np_)), at, -1) for at in (reset, touched))
+    last_made = np.where(last_made > last_free, last_made, -1)
+    by = np.argsort(lane.rows[cancel])
     number = np.full(len(lane), -1, np.int32)
     number[p] = index
     return Submissions(
@@ -191,6 +207,8 @@ def submissions(world: World) -> Submissions:
         previous=np.where(last_enter >= 0, number[last_enter], np.int32(-1)),
         second=s_row,
         reset=lane.row_of(reset),
+        touched=lane.row_of(touched),
+        made=lane.row_of(last_made),
         own=own,
         open_before=open_before,
         ret_status=np.where(has_ret, ops.status[ret], 0).astype(np.uint32),
@@ -205,6 +223,8 @@ def submissions(world: World) -> Submissions:
         second_doubt=twice,
         orphans=np.sort(lane.rows[orphan]),
         of_row=of_row,
+        cancels=lane.rows[cancel][by],
+        cancelled=np.where(cancelled >= 0, number[cancelled], np.int32(-1))[by],
     )
 
 

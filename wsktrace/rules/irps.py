@@ -78,6 +78,7 @@ def irp_required(f: Facts) -> Instances:
     source="NET using-irps-with-winsock-kernel-functions",
     needs="entries and returns of calls, IrpComplete, and that the IRP is the driver's own",
     traced=("calls", "calls return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
+    follows={"IRP-CANCEL-NO-WAIT": "irp", "IRP-REINIT-PENDING": "irp"},
     advice="Wait for the completion routine before the IRP is used again, whatever the call returned.",
     limits="An IRP that was passed down from above may complete unseen, and its address come back: not judged.",
 )

@@ -89,6 +89,7 @@ def status_mismatch(f: Facts) -> Instances:
     source="seed page, Return value (an error occurred; the IRP is completed with failure)",
     needs="entries and error returns of calls, IrpComplete, and that the IRP is the driver's own",
     traced=("calls", "calls return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
+    follows={"IRP-FREE-ON-ERROR": "use"},
     advice=(
         "Do not free or reuse the IRP on an error return before its completion was seen, "
         "or say plainly that this path has none."
