@@ -290,7 +290,7 @@ def test_data_calls_that_nobody_witnessed_may_own_the_completion() -> None:
         unload"""
     off = "trace keywords=registration|socket|irp"
     whole = judge(script.format(trace="", returned="SUCCESS", outcome="SUCCESS"))
-    assert not whole.findings
+    assert not [f for f in whole.findings if f["reason"] != "U-CAP"]
     found = judge(script.format(trace=off, returned="SUCCESS", outcome="SUCCESS"))
     assert not found.check("WSK-IRP-DOUBLE-COMPLETE", "unknown", "U-CAP")
     script = script.replace("complete SUCCESS, {returned}", "{returned}")
