@@ -12,8 +12,8 @@ from wsktrace.rules import (
     descriptors,
     dispatch_calls,
     enabling,
-    indications,
     enabling_order,
+    indications,
     irp_arguments,
     irp_life,
     irp_returns,
@@ -23,13 +23,12 @@ from wsktrace.rules import (
     memory,
     nesting,
     registration,
-    socket_disconnect,
     registration_calls,
     registration_end,
+    socket_birth,
+    socket_disconnect,
     socket_end,
     socket_force,
-    socket_birth,
-    socket_end,
     socket_order,
     socket_state,
     sockets,
@@ -59,9 +58,9 @@ FAMILIES: dict[str, str] = {
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
     creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
-    enabling_order, callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect,
-    registration, registration_calls, registration_end, trace_quality, static_enabling, indications, socket_birth,
-    socket_order,
+    static_enabling, enabling_order, callback_results, indications, sockets, socket_state, socket_order,
+    socket_birth, socket_end, socket_force, socket_disconnect, registration, registration_calls, registration_end,
+    trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do
