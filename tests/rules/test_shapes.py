@@ -79,6 +79,7 @@ def world(
         tail=n + 1 if tail is None else tail,
         segments=np.zeros(1, np.int64),
         logged=np.ones((1, len(GROUPS)), np.bool_),
+        off=np.zeros((len(GROUPS), 2), np.int64),
     )
     return World(
         load=0,

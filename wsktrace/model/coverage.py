@@ -51,6 +51,8 @@ class Coverage:
     tail: int
     segments: NDArray[np.int64]
     logged: NDArray[np.bool_]
+    #: per group how many segments before each it was not enabled in
+    off: NDArray[np.int64]
 
     def touch(self, a: NDArray[Any], b: NDArray[Any], *, tail: bool = True) -> NDArray[np.uint8]:
         """Return the doubt about what lies between rows a and b (exclusive); a = -1 stands for "since ever".
@@ -71,7 +73,7 @@ class Coverage:
 
     def unlogged(self, group: Group, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint8]:
         """Return ``CAP`` where events of that group are not known to have been enabled all the way from a to b."""
-        off = np.concatenate([[0], np.cumsum(~self.logged[:, GROUPS.index(group)])])
+        off = self.off[GROUPS.index(group)]
         first = np.searchsorted(self.segments, np.maximum(np.asarray(a, np.int64), 0), side="right") - 1
         last = np.searchsorted(self.segments, np.asarray(b, np.int64), side="right")
         return np.where(off[np.maximum(last, first + 1)] > off[np.maximum(first, 0)], CAP, 0).astype(np.uint8)
@@ -105,8 +107,23 @@ def cover(ops: Operations, facts: FileFacts, *, has_seq: bool, mixed: bool, tole
             head = max(head, 0)
     segments, logged = _segments(ops, has_seq=has_seq)
     return Coverage(
-        np.asarray(lo, np.int64), np.asarray(hi, np.int64), head, birth, end_ns, end_doubt, tail, segments, logged
+        np.asarray(lo, np.int64),
+        np.asarray(hi, np.int64),
+        head,
+        birth,
+        end_ns,
+        end_doubt,
+        tail,
+        segments,
+        logged,
+        _off(logged),
     )
+
+
+def _off(logged: NDArray[np.bool_]) -> NDArray[np.int64]:
+    off = np.zeros((logged.shape[1], len(logged) + 1), np.int64)
+    np.cumsum(~logged.T, axis=1, out=off[:, 1:])
+    return off
 
 
 _BEFORE_ALL = -(1 << 62)

@@ -34,6 +34,8 @@ def linked(findings: Sequence[Finding], rules: dict[str, Rule]) -> list[Finding]
 
     Of several that may be its cause it is the latest that is not later than the finding, or else the earliest.
     """
+    if not findings:
+        return []
     wanted = {(cause, link) for rule in rules.values() for cause, link in rule.follows.items()}
     causes: dict[tuple[str, str, object, bool], list[int]] = {}
     by_rule: dict[str, list[str]] = {}

@@ -82,6 +82,10 @@ class Listed:
 
 
 def _tally(rule: Rule, fact: Facts, given: Instances, counts: Counts, findings: list[Finding], most: Listed) -> None:
+    counts.passed += given.kept
+    counts.not_applicable += given.outside
+    if not len(given.row):
+        return
     seen, doubt, applies = given.broken.seen, given.broken.doubt, given.applies
     certain = applies & (doubt == 0)
     shown = certain & seen
@@ -95,9 +99,9 @@ def _tally(rule: Rule, fact: Facts, given: Instances, counts: Counts, findings: 
     counts.fail += int(fails.sum())
     counts.unknown += int(doubtful.sum())
     counts.suspect += int(suspects.sum())
-    counts.passed += int((certain & ~fails).sum()) + given.kept
+    counts.passed += int((certain & ~fails).sum())
     counts.note += int(shown.sum()) if rule.legal else 0
-    counts.not_applicable += int((~applies).sum()) + given.outside
+    counts.not_applicable += int((~applies).sum())
     for kind, number in enumerate(np.bincount(doubt[doubtful]).tolist()):
         if number:
             reason = reason_of(kind) or ""

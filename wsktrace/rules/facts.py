@@ -120,7 +120,10 @@ class Facts:
 
     def op_is(self, rows: NDArray[np.integer[Any]], *names: str) -> NDArray[np.bool_]:
         """Return which rows are of the named operations."""
-        return np.isin(self.ops.op[rows], [CODES[name] for name in names])
+        wanted = np.zeros(256, np.bool_)
+        wanted[[CODES[name] for name in names]] = True
+        found: NDArray[np.bool_] = wanted[self.ops.op[rows]]
+        return found
 
     def lane(self, rows: NDArray[Any], keys: NDArray[Any]) -> Lane:
         """Group ascending rows by an address or another key."""

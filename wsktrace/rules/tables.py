@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,13 @@ _REASON_COLUMNS = {reason: reason.lower().replace("-", "_") for reason in REASON
 
 def never_seen(rule: Rule, shown: frozenset[str]) -> list[str]:
     """Return the kinds of events that a rule needs and that the trace never shows, in the provider's order."""
-    wanted = expand(rule.traced)
-    return [kind_name(*kind) for kind in EVENT_KINDS if kind in wanted and kind_name(*kind) not in shown]
+    return [name for name in _names(rule.traced) if name not in shown]
+
+
+@functools.cache
+def _names(traced: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = expand(traced)
+    return tuple(kind_name(*kind) for kind in EVENT_KINDS if kind in wanted)
 
 
 def finding_columns(judgement: Judgement) -> dict[str, Any]:

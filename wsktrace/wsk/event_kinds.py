@@ -5,13 +5,10 @@ Source: the native provider's event list; which operation has which phases.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
 
 from wsktrace.errors import UsageError
 from wsktrace.wsk.operations import OPS, Phase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["EVENT_KINDS", "expand", "kind_name"]
 
@@ -59,7 +56,8 @@ _CLASSES = _classes()
 _BY_NAME = {kind_name(*kind): kind for kind in EVENT_KINDS}
 
 
-def expand(words: Iterable[str]) -> frozenset[tuple[str, Phase]]:
+@functools.cache
+def expand(words: tuple[str, ...]) -> frozenset[tuple[str, Phase]]:
     """Return the kinds that the words name.
 
     A word is a kind's name, or a class ("calls", "client calls", "socket calls", "registration calls", "creations",
