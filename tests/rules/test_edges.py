@@ -451,7 +451,7 @@ def test_every_legal_order_of_a_call(order: str, gap: str, seq: bool) -> None:
     """Three calls in turn, on one IRP and on IRPs of their own; the last order has no completion at all."""
     tail = order.replace("complete", f"{gap}complete")
     spacing = "wait 1100ms\n" if order == "ACCESS_DENIED" and gap else ""
-    calls = "".join(f"IrpReuse A\nWskControlSocket S A set SO_RCVBUF -> {tail}\n" for _ in range(3))
+    calls = "".join(f"IrpReuse A\nIrpSetCompletion A\nWskControlSocket S A set SO_RCVBUF -> {tail}\n" for _ in range(3))
     script = f"driver\nopen S Flags=datagram\nIrpAllocate A\n{calls}IrpFree A\n{spacing}close S\nunload"
     failing = fails(written(script, seq=seq))
     assert failing <= ({"WSK-STATUS-ERROR-NO-COMPLETION"} if spacing else set())

@@ -9,7 +9,7 @@ from wsktrace.rules.irp_history import ENTER, FREE, MADE, History, unnamed_calls
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, Answer, local
 from wsktrace.wsk import constants as c
-from wsktrace.wsk.operations import Phase
+from wsktrace.wsk.operations import OPS, Phase
 
 FAMILY = "irps"
 #: Codes of WskControlClient that take no IRP, and the one of WskControlSocket, by value.
@@ -159,7 +159,10 @@ def ctrl_outsize(f: Facts) -> Instances:
     needs="entries of calls with Irp, IrpAllocate, IrpInitialize, IrpReuse, IrpComplete",
     traced=("calls", "IrpAllocate", "IrpInitialize", "IrpReuse", "IrpComplete"),
     advice="Look for a call made without its macro, or for a completion routine that serves other devices, too.",
-    limits="Judged only for IRPs that the driver made: one that was passed down may complete for other reasons.",
+    limits=(
+        "Judged only for IRPs that the driver made (one that was passed down may complete for other reasons), and only "
+        "where the trace shows data calls: they are often left out."
+    ),
 )
 def irp_complete_unknown(f: Facts) -> Instances:
     """An IRP that is completed was given to a call before.
@@ -182,7 +185,7 @@ def irp_complete_unknown(f: Facts) -> Instances:
     for ahead in (False, True):
         doubt |= f.world.loose(h.lane, at, h.is_(ENTER), ahead=ahead)
     if np.any(own):
-        doubt |= unnamed_calls(f)
+        doubt |= unnamed_calls(f) | _no_data_calls(f)
     before = f.closed_from(orphans)
     seen, doubts, applies = np.zeros(len(rows), bool), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
     seen[i], applies[i] = own, ~again
@@ -198,3 +201,8 @@ def irp_complete_unknown(f: Facts) -> Instances:
     return Instances(
         rows, applies, Answer(seen, doubts), "operations", rows, none, none, tell, (making, rows), about=f.ops.irp[rows]
     )
+
+
+def _no_data_calls(f: Facts) -> np.uint8:
+    """Return ``CAP`` where the load shows no data call at all: whatever is said to be enabled, they may be left out."""
+    return np.uint8(0 if any(len(f.enters(op.name)) for op in OPS if op.group is DATA) else CAP)

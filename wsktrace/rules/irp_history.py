@@ -11,7 +11,7 @@ import numpy as np
 
 from wsktrace.model.lanes import Lane
 from wsktrace.rules.shapes import CAP
-from wsktrace.wsk.operations import IRP, Phase
+from wsktrace.wsk.operations import CODES, IRP, OPS, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,12 @@ _FACTS = {
     "IrpCompleteUp": UP,
 }
 _HASH_BITS = 20
+#: Rows around an event in which another one of its IRP is looked for before the whole history is gathered.
+_REACH = 16
+_KIND = np.zeros((256, 8), np.uint16)
+for _op in OPS:
+    _KIND[CODES[_op.name], Phase.ENTER] = ENTER if _op.level in ("client", "socket") else 0
+    _KIND[CODES[_op.name], Phase.FACT] = _FACTS.get(_op.name, 0)
 
 
 class History:
@@ -51,12 +57,12 @@ class History:
         rows, kinds = rows[order], kinds[order]
         self.lane = Lane(rows, f.ops.irp[rows])
         self.kind = kinds[self.lane.order]
-        self._by_row = np.argsort(self.lane.rows, kind="stable")
+        self._rows, self._place = rows, np.empty(len(rows), np.int64)
+        self._place[self.lane.order] = np.arange(len(rows))
 
     def at(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the positions of rows that are events of these addresses."""
-        place: NDArray[np.int64] = self._by_row[np.searchsorted(self.lane.rows[self._by_row], rows)]
-        return place
+        return self._place[np.searchsorted(self._rows, rows)]
 
     def is_(self, kinds: int) -> NDArray[np.bool_]:
         """Return per position whether it is of these kinds."""
@@ -126,6 +132,29 @@ class History:
         following = self.next(kinds, at)
         found: NDArray[np.bool_] = (following >= 0) & (following < limit)
         return found
+
+
+def near(
+    f: Facts, rows: NDArray[np.integer[Any]], step: int, *, wanted: int, until: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Look a few rows before (step -1) or behind (1) each row for an event of these kinds and of the row's IRP.
+
+    Returns its row, -1 where none was met, and whether one of ``until`` was met instead.
+    """
+    op, phase, irp = f.ops.op, f.ops.phase, f.ops.irp
+    found, blocked = np.full(len(rows), -1, np.int64), np.zeros(len(rows), np.bool_)
+    left = np.arange(len(rows))
+    for away in range(1, _REACH + 1):
+        row = rows[left].astype(np.int64) + step * away
+        inside = (row >= 0) & (row < len(op))
+        left, row = left[inside], row[inside]
+        kind = np.where(irp[row] == irp[rows[left]], _KIND[op[row], phase[row]], 0)
+        hit, stop = (kind & wanted) != 0, (kind & until) != 0
+        found[left[hit]], blocked[left[stop]] = row[hit], True
+        left = left[~(hit | stop)]
+        if not len(left):
+            break
+    return found, blocked
 
 
 def unnamed_calls(f: Facts) -> np.uint8:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from wsktrace.rules.facts import IRP, Facts
-from wsktrace.rules.irp_history import COMPLETE, ENTER, FREE, MADE, SET, History
+from wsktrace.rules.irp_history import COMPLETE, ENTER, FREE, MADE, SET, History, near
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if, local
-from wsktrace.wsk.operations import CODES, OPS, Phase
+from wsktrace.wsk.operations import Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,103 +21,6 @@ _INVOKE = {
     "InvokeOnError": "invoke_on_error",
     "InvokeOnCancel": "invoke_on_cancel",
 }
-_MAKES = np.isin(np.arange(len(OPS)), [CODES[name] for name in ("IrpAllocate", "IrpInitialize", "IrpReuse")])
-#: Rows before a call in which its IrpSetCompletion is looked for before the IRP's whole history is.
-_REACH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """How the driver's own IRPs were prepared for their uses.
-
-    ``set`` says per use whether a routine was set right before the call, and for which every flag is known to be TRUE.
-    The other uses of IRPs that seem to be own are ``index``, with where each was made, where its routine was set since,
-    and where it was made anew or freed (``over``) or used (``again``) afterwards: rows, -1. ``unplaced`` is doubt about
-    a completion behind ``over``, ``strange`` doubt whether a use of an IRP that does not seem to be own is of one.
-    """
-
-    set: NDArray[np.bool_]
-    index: NDArray[np.int64]
-    made: NDArray[np.int32]
-    routine: NDArray[np.int32]
-    over: NDArray[np.int32]
-    again: NDArray[np.int32]
-    doubt: NDArray[np.uint8]
-    unplaced: NDArray[np.uint8]
-    strange: NDArray[np.uint8]
-
-
-#: What both rules need of a load, made once.
-_KNOWN: WeakKeyDictionary[Facts, Prepared] = WeakKeyDictionary()
-
-
-def _prepared(f: Facts) -> Prepared:
-    if f not in _KNOWN:
-        _KNOWN[f] = _prepare(f)
-    return _KNOWN[f]
-
-
-def _prepare(f: Facts) -> Prepared:
-    s = f.irps
-    claimed = s.own | ((s.absent_doubt & CAP) == 0)
-    settled = np.zeros(len(s), np.bool_)
-    strange = np.zeros(len(s), np.uint8)
-    foreign = np.flatnonzero(~claimed)
-    strange[foreign] = f.closed_from(s.enter[foreign])
-    index = np.flatnonzero(claimed)
-    if f.unwitnessed("IrpSetCompletion"):
-        index = index[:0]
-    index = _set_before(f, index, settled)
-    history = History(f, s.irp[index])
-    at = history.at(s.enter[index])
-    made, routine, over = history.made(at), history.last(SET, at), history.next(MADE | FREE, at)
-    return Prepared(
-        set=settled,
-        index=index,
-        made=history.rows(made),
-        routine=history.rows(np.where((made >= 0) & (routine > made), routine, -1)),
-        over=history.rows(over),
-        again=history.rows(history.next(ENTER, at)),
-        doubt=history.made_doubt(at, made),
-        unplaced=f.world.loose(history.lane, over, history.is_(COMPLETE), ahead=True),
-        strange=strange,
-    )
-
-
-def _lax(f: Facts) -> NDArray[np.int64]:
-    """Return the rows of IrpSetCompletion whose flags are not all known to be TRUE."""
-    rows = f.rows("IrpSetCompletion", Phase.FACT)
-    found: list[NDArray[Any]] = []
-    for name in _INVOKE.values():
-        column = f.ops.sparse.get(name)
-        if column is None:
-            return rows
-        found.append(column.rows[column.values == 0])
-        if len(column.rows) != len(rows):
-            found.append(np.setdiff1d(rows, column.rows))
-    return np.unique(np.concatenate(found)).astype(np.int64)
-
-
-def _set_before(f: Facts, uses: NDArray[np.int64], settled: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Mark the uses that had a routine set with all flags, since their IRP was made, a few rows before the call.
-
-    Returns the others.
-    """
-    s, op, irp = f.irps, f.ops.op, f.ops.irp
-    left, others = uses, [uses[:0]]
-    lax = np.zeros(len(op), np.bool_)
-    lax[_lax(f)] = True
-    for back in range(1, _REACH + 1):
-        row = s.enter[left] - back
-        same = (row >= 0) & (irp[row] == s.irp[left])
-        sets = same & (op[row] == CODES["IrpSetCompletion"])
-        settled[left[sets & ~lax[row]]] = True
-        stop = sets | (same & _MAKES[op[row]])
-        others.append(left[stop & ~(sets & ~lax[row])])
-        left = left[~stop]
-        if not len(left):
-            break
-    return np.sort(np.concatenate([*others, left]))
 
 
 @rule(
@@ -146,16 +47,23 @@ def irp_no_completion_routine(f: Facts) -> Instances:
     """
     s = f.irps
     n = len(s)
-    p = _prepared(f)
-    i = p.index
-    lacking = (p.made >= 0) & (p.routine < 0)
-    done = s.complete[i] >= 0
-    gone, again, gone_doubt = _gone(f, p)
-    doubt = p.doubt | np.where(done, s.link_doubt[i], s.absent_doubt[i] | gone_doubt)
-    seen, doubts, made, after = np.zeros(n, bool), p.strange.copy(), np.full(n, -1), np.full(n, -1)
-    seen[i], made[i], after[i] = lacking & ~done & ~again, p.made, gone
-    doubts[i] = np.where(lacking, doubt, 0)
-    doubts[s.own] |= f.unwitnessed("IrpSetCompletion")
+    claimed, doubts = _claimed(f)
+    made, gone, seen = np.full(n, -1), np.full(n, -1), np.zeros(n, bool)
+    # what was completed had a routine
+    open_ = np.flatnonzero(claimed & ((s.complete < 0) | (s.link_doubt != 0)) & (doubts == 0))
+    found, _ = near(f, s.enter[open_], -1, wanted=SET, until=MADE)
+    open_ = open_[found < 0]
+    done = s.complete[open_] >= 0
+    doubts[open_[done]] = s.link_doubt[open_[done]]
+    i = open_[~done]
+    if len(i):
+        h = History(f, s.irp[i])
+        at = h.at(s.enter[i])
+        make = h.made(at)
+        lacking = (make >= 0) & (h.last(SET, at) < make)
+        gone[i], again, late = _gone(f, i, h, at)
+        doubt = h.made_doubt(at, make) | s.absent_doubt[i] | late
+        made[i], seen[i], doubts[i] = h.rows(make), lacking & ~again, np.where(lacking, doubt, 0)
     index = np.arange(n)
 
     def tell(k: int) -> str:
@@ -171,25 +79,40 @@ def irp_no_completion_routine(f: Facts) -> Instances:
         index,
         f.socket_of_irp,
         tell,
-        (made, s.enter, s.ret, after),
+        (made, s.enter, s.ret, gone),
     )
 
 
-def _gone(f: Facts, p: Prepared) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint8]]:
+def _claimed(f: Facts) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """Return which uses seem to be of the driver's own IRPs, and the doubts that all uses begin with.
+
+    Those that do not may be, where not everything from before is in the trace.
+    """
+    s = f.irps
+    claimed = s.own | ((s.absent_doubt & CAP) == 0)
+    doubts = np.where(claimed, f.unwitnessed("IrpSetCompletion"), 0).astype(np.uint8)
+    foreign = np.flatnonzero(~claimed)
+    doubts[foreign] = f.closed_from(s.enter[foreign])
+    return claimed, doubts
+
+
+def _gone(
+    f: Facts, i: NDArray[np.int64], h: History, at: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint8]]:
     """Return by which row each IRP's completion would have come, -1, whether it was used again, and the doubt.
 
     The IRP is made anew or freed, or its client is gone. Once it is used again, a completion may be either use's.
     """
-    s, world = f.irps, f.world
-    enter = s.enter[p.index].astype(np.int64)
-    rows = np.stack([p.over.astype(np.int64), f.teardown_after(enter, f.client_of_irp[p.index])])
+    world, enter = f.world, f.irps.enter[i].astype(np.int64)
+    over, entered = h.next(MADE | FREE, at), h.rows(h.next(ENTER, at))
+    rows = np.stack([h.rows(over).astype(np.int64), f.teardown_after(enter, f.client_of_irp[i])])
     none = np.int64(len(world))
     gone = np.where(rows >= 0, rows, none).min(axis=0, initial=none)
-    there = gone < none
-    doubt = p.unplaced | world.touch(enter, gone) | f.unlogged(IRP, enter, np.minimum(gone, f.last_row))
+    there, again = gone < none, (entered >= 0) & (entered < gone)
+    doubt = world.touch(enter, gone) | f.unlogged(IRP, enter, np.minimum(gone, f.last_row)) | doubt_if(again, ALIAS)
+    doubt |= world.loose(h.lane, over, h.is_(COMPLETE), ahead=True)
     doubt |= np.where(there, 0, world.coverage.end_doubt | END).astype(np.uint8)
-    again = (p.again >= 0) & (p.again < gone)
-    return np.where(there, gone, -1), again, doubt | doubt_if(again, ALIAS)
+    return np.where(there, gone, -1), again, doubt
 
 
 @rule(
@@ -210,22 +133,28 @@ def irp_invoke_flags(f: Facts) -> Instances:
     """
     s = f.irps
     n = len(s)
-    p = _prepared(f)
-    i = p.index
-    given = p.routine >= 0
-    flags = [f.arg(name, p.routine) for name in _INVOKE.values()]
-    unset = np.any([known & (value == 0) for value, known in flags], axis=0)
-    known = np.all([known for _, known in flags], axis=0)
-    broken = local(unset, known | unset)
-    seen, doubts = np.zeros(n, bool), p.strange.copy()
-    made, routine = np.full(n, -1), np.full(n, -1)
-    seen[i] = broken.seen & given
-    # what is certainly in order needs no doubt; where none was set another rule asks
-    doubts[i] = np.where(given, np.where(broken.seen | (broken.doubt != 0), p.doubt | broken.doubt, 0), p.doubt)
-    made[i], routine[i] = p.made, p.routine
-    applies = p.set & s.own
-    applies[i] = given
-    doubts[s.own] |= f.unwitnessed("IrpSetCompletion")
+    claimed, doubts = _claimed(f)
+    made, routine, seen = np.full(n, -1), np.full(n, -1), np.zeros(n, bool)
+    lax, blind = _lax(f)
+    doubts[claimed] |= blind
+    enter, superseded = near(f, lax, 1, wanted=ENTER, until=MADE | FREE | SET)
+    far = lax[(enter < 0) & ~superseded]
+    called = s.of_row[enter[enter >= 0]]
+    called = called[claimed[called]]
+    if len(far) or len(called):
+        h = History(f, np.concatenate([f.ops.irp[far], s.irp[called]]))
+        following = h.next(ENTER | MADE | FREE | SET, h.at(far))
+        found = s.of_row[h.rows(following[(following >= 0) & h.is_(ENTER)[following]])]
+        i = np.unique(np.concatenate([called, found[claimed[found]]]))
+        at = h.at(s.enter[i])
+        make, last = h.made(at), h.last(SET, at)
+        given = (make >= 0) & (last > make)
+        made[i], routine[i] = h.rows(make), h.rows(last)
+        flags = [f.arg(name, routine[i]) for name in _INVOKE.values()]
+        off = np.any([known & (value == 0) for value, known in flags], axis=0)
+        broken = local(off, off | np.all([known for _, known in flags], axis=0))
+        seen[i] = broken.seen & given
+        doubts[i] = np.where(given, h.made_doubt(at, make) | broken.doubt, doubts[i] & ~blind)
     index = np.arange(n)
 
     def tell(k: int) -> str:
@@ -234,7 +163,7 @@ def irp_invoke_flags(f: Facts) -> Instances:
 
     return Instances(
         s.enter,
-        applies | (doubts != 0),
+        s.own | (doubts != 0),
         Answer(seen, doubts),
         "irps",
         index,
@@ -243,3 +172,19 @@ def irp_invoke_flags(f: Facts) -> Instances:
         tell,
         (made, routine, s.enter),
     )
+
+
+def _lax(f: Facts) -> tuple[NDArray[np.int64], np.uint8]:
+    """Return the rows of IrpSetCompletion that leave out an outcome, or do not tell, and why none of all does."""
+    rows = f.rows("IrpSetCompletion", Phase.FACT)
+    found: list[NDArray[Any]] = [rows[:0]]
+    blind = 0
+    for name in _INVOKE.values():
+        column = f.ops.sparse.get(name)
+        if column is None:
+            blind = CAP
+            continue
+        found.append(column.rows[column.values == 0])
+        if len(column.rows) != len(rows):
+            found.append(np.setdiff1d(rows, column.rows))
+    return np.unique(np.concatenate(found)).astype(np.int64), np.uint8(blind)

@@ -11,6 +11,7 @@ from wsktrace.testing.variants import CONNECTED, RUN, Variant, one
 
 __all__ = ["FAULTS"]
 
+_SENT = ("open S Flags=datagram", "run WskBind S", "run WskSendTo S")
 _REFUSED = "-> INVALID_PARAMETER, complete INVALID_PARAMETER"
 
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
@@ -88,9 +89,9 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         ),
     ),
     "WSK-IRP-COMPLETE-UNKNOWN": (
-        one("IrpAllocate A", "complete A SUCCESS", "IrpFree A", subject="A"),
+        one(*_SENT, "IrpAllocate A", "complete A SUCCESS", "IrpFree A", "close S", subject="A"),
         one(
-            "open S Flags=datagram", "IrpInitialize X", "WskBind S X -> PENDING, complete SUCCESS", "IrpReuse X",
+            *_SENT, "IrpInitialize X", "WskGetLocalAddress S X -> PENDING, complete SUCCESS", "IrpReuse X",
             "complete X SUCCESS", "close S", subject="X",
         ),
     ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsktrace.testing.events import INFO, START, STOP
-from wsktrace.testing.native import SOCKET_CALLS
+from wsktrace.testing.native import DATA_CALLS, SOCKET_CALLS
 from wsktrace.testing.oracle_load import Broken
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def _irps(load: Load) -> Iterator[Broken]:
         elif event.name == "IrpMarkPending":
             irp.marked = True
         elif event.name == "IrpComplete":
+            if irp.made and not irp.use and {name for name, _ in names} & DATA_CALLS:
+                yield _broken("IRP-COMPLETE-UNKNOWN", event, subject=address)
             yield from _completed(load, at, event, irp, marks=marks)
         elif at in load.uses:
             irp.use, irp.mine, irp.bare = load.uses[at], irp.made, None
@@ -127,8 +129,6 @@ def _without_routine(use: Submission) -> Broken:
 def _completed(load: Load, at: int, event: Event, irp: _Irp, *, marks: bool) -> Iterator[Broken]:
     irp.bare = None
     socket = irp.use.address if irp.use else 0
-    if irp.made and not irp.use:
-        yield _broken("IRP-COMPLETE-UNKNOWN", event, subject=event.fields["Irp"])
     stop = load.stop_of.get(at)
     returned = load.events[stop].fields["Status"] if stop in load.events else _MORE_PROCESSING_REQUIRED
     if returned not in (_SUCCESS, _MORE_PROCESSING_REQUIRED) or (returned == _SUCCESS and (irp.mine or irp.made)):
