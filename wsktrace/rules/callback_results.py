@@ -178,8 +178,9 @@ def accept_rejected_use(f: Facts) -> Instances:
 class _Requests:
     """Connection requests that WskInspectEvent was asked about, by the entry of the callback.
 
-    ``ended``: row at which the request was decided or taken back, or its listener closed; -1. ``again``: where its id
-    was given to another request before that. ``pends``: certainly left pending; ``told``: whether that is known.
+    ``ended``: row at which the request was decided or taken back, or its listener closed; -1. ``again``: whether its
+    id was given to another request before that, and in time. ``pends``: certainly left pending; ``told``: whether that
+    is known.
     """
 
     enter: NDArray[np.int64]
@@ -190,6 +191,10 @@ class _Requests:
     told: NDArray[np.bool_]
     listener: NDArray[np.int64]
     doubt: NDArray[np.uint8]
+
+
+def _within(f: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.full(len(rows), round(f.profile.thresholds.inspect_s * 1e9), np.int64)
 
 
 def _requests(f: Facts) -> _Requests:
@@ -212,6 +217,7 @@ def _requests(f: Facts) -> _Requests:
     doubt |= doubt_if((at < 0) | ended_unnamed, CAP)
 
     ret = f.world.mate[enter].astype(np.int64)
+    start = np.where(ret >= 0, ret, enter)
     action, told = f.arg("action", np.maximum(ret, 0))
     told = told & (ret >= 0)
     listener = f.traits.callbacks.socket[np.searchsorted(f.traits.callbacks.rows, enter)]
@@ -222,9 +228,9 @@ def _requests(f: Facts) -> _Requests:
     without_id = np.isin(f.arg("inspect_key", enter)[0], _NO_ID)
     return _Requests(
         enter=enter,
-        start=np.where(ret >= 0, ret, enter),
+        start=start,
         ended=ended,
-        again=(again >= 0) & (ended < 0),
+        again=f.soon(start, again, _within(f, start)) & ((ended < 0) | (ended > again)),
         pends=told & (action == _PEND) & (at >= 0) & ~without_id,
         told=(told & (at >= 0)) | without_id,
         listener=listener,
@@ -235,14 +241,15 @@ def _requests(f: Facts) -> _Requests:
 def _undecided(f: Facts, r: _Requests, at: NDArray[np.int64], teardown: NDArray[np.int64]) -> Answer:
     """Tell of these requests whether they stayed undecided for too long."""
     enter, start, then, listener = r.enter[at], r.start[at], r.ended[at], r.listener[at]
-    within = np.full(len(at), round(f.profile.thresholds.inspect_s * 1e9), np.int64)
     last = np.where(teardown >= 0, teardown, f.last_row)
     doubt = r.doubt[at] | f.world.touch(enter, start) | f.unlogged(SOCKET, enter, last)
     doubt |= f.unlogged(CALLBACK, enter, last) | f.blind_calls
     doubt |= doubt_if(listener < 0, ALIAS) | doubt_if(~r.told[at], CAP) | doubt_if(r.again[at], ALIAS)
     one = np.flatnonzero(listener >= 0)
     doubt[one] |= context_doubt(f, np.searchsorted(f.traits.callbacks.rows, enter[one]))
-    broken = liveness(f.world, start, then, within_ns=within, teardown=teardown, doubt=doubt.astype(np.uint8))
+    broken = liveness(
+        f.world, start, then, within_ns=_within(f, start), teardown=teardown, doubt=doubt.astype(np.uint8)
+    )
     return Answer(broken.seen & r.pends[at] & ~r.again[at], broken.doubt)
 
 
@@ -281,7 +288,7 @@ def inspect_not_completed(f: Facts) -> Instances:
     n = len(r.enter)
     client = np.append(f.traits.client, np.uint64(0))[r.listener]
     teardown = f.teardown_after(r.start, np.where(r.listener >= 0, client, np.uint64(0)))
-    in_time = f.soon(r.start, r.ended, np.full(n, round(f.profile.thresholds.inspect_s * 1e9), np.int64))
+    in_time = f.soon(r.start, r.ended, _within(f, r.start))
     torn = (teardown >= 0) & ((r.ended < 0) | (r.ended > teardown))
     at = np.flatnonzero((r.pends | ~r.told) & (~in_time | torn))
     broken = Answer(np.zeros(n, np.bool_), np.zeros(n, np.uint8))

@@ -163,7 +163,7 @@ def _inspections(load: Load) -> Iterator[Broken]:
         on = _live(load, begun.fields["SocketContext"], begun.time)
         if len(on) != 1:
             continue
-        times, anew = [on[0].close.time] if on[0].close else [], load.end + 1
+        times, anew = [on[0].close.time] if on[0].close else [], load.end + 2 * _INSPECT_WITHIN
         for other in load.events.values():
             if other.opcode != START or other.time <= begun.time or _request(other) != request:
                 continue
@@ -172,7 +172,8 @@ def _inspections(load: Load) -> Iterator[Broken]:
             elif other.time < anew:
                 times.append(other.time)
         came = min(times, default=load.end)
-        if anew < came or (anew <= load.end and not times):
+        # the id of one that is over may be given to another, and nobody said how it ended
+        if anew - event.time <= _INSPECT_WITHIN and (anew < came or not times):
             continue
         if came - event.time > _INSPECT_WITHIN or (not times and load.unloaded):
             yield Broken("WSK-INSPECT-NOT-COMPLETED", 0, on[0].address, event.time)
