@@ -5,10 +5,12 @@ What a list of data that a callback retained obliges to is in ``indications``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.model.lanes import codes_of
 from wsktrace.rules.facts import CALLBACK, SOCKET, Facts, so
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if, forbidden_follow, liveness, local
@@ -47,6 +49,7 @@ def context_doubt(f: Facts, place: NDArray[np.integer[Any]]) -> NDArray[np.uint8
     rows, k, upcoming = calls.rows[place], calls.socket[place], calls.upcoming[place]
     doubt: NDArray[np.uint8] = s.doubt[k] | f.closed_from(rows) | f.hidden_birth(rows, rows) | f.blind_contexts
     doubt |= f.births_unlogged(np.zeros(len(rows), np.int64), rows) | f.world.unordered(s.create[k], rows)
+    doubt |= doubt_if(np.isin(calls.context[place], f.contexts_in_creation), ALIAS)
     next_one = np.flatnonzero(upcoming >= 0)
     doubt[next_one] |= f.world.unordered(rows[next_one], upcoming[next_one])
     return doubt
@@ -171,19 +174,83 @@ def accept_rejected_use(f: Facts) -> Instances:
     )
 
 
-def _inspections(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.bool_], NDArray[np.uint8]]:
-    """Return the rows that name an inspection, its number, whether that is known; and the doubt of ends without one."""
-    begins = f.rows("WskInspectEvent", Phase.CALLBACK)
-    ends = [f.enters("WskInspectComplete"), f.rows("WskAbortEvent", Phase.CALLBACK)] if len(begins) else []
-    rows = np.sort(np.concatenate([begins, *ends]))
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Connection requests that WskInspectEvent was asked about, by the entry of the callback.
+
+    ``ended``: row at which the request was decided or taken back, or its listener closed; -1. ``again``: whether its
+    id was given to another request before that, and in time. ``pends``: certainly left pending; ``told``: whether that
+    is known.
+    """
+
+    enter: NDArray[np.int64]
+    start: NDArray[np.int64]
+    ended: NDArray[np.int64]
+    again: NDArray[np.bool_]
+    pends: NDArray[np.bool_]
+    told: NDArray[np.bool_]
+    listener: NDArray[np.int64]
+    doubt: NDArray[np.uint8]
+
+
+def _within(f: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.full(len(rows), round(f.profile.thresholds.inspect_s * 1e9), np.int64)
+
+
+def _requests(f: Facts) -> _Requests:
+    enter = f.rows("WskInspectEvent", Phase.CALLBACK)
+    ends = [f.enters("WskInspectComplete"), f.rows("WskAbortEvent", Phase.CALLBACK)] if len(enter) else []
+    rows = np.sort(np.concatenate([enter, *ends]))
     key, key_known = f.arg("inspect_key", rows)
     serial, serial_known = f.arg("inspect_serial", rows)
     known = key_known & serial_known
-    # one number per key, and the serial behind it
-    codes = np.unique(key, return_inverse=True)[1].astype(np.uint64)
-    ends_unnamed = bool(np.any(~known & ~np.isin(rows, begins)))
-    number = (codes << np.uint64(32)) | serial.astype(np.uint64)
-    return rows, number, known, np.full(len(begins), CAP if ends_unnamed else 0, np.uint8)
+    number = (codes_of(key)[0].astype(np.uint64) << np.uint64(32)) | serial.astype(np.uint64)
+    lane = f.lane(rows[known], number[known])
+    begins = f.op_is(lane.rows, "WskInspectEvent")
+    at = np.full(len(enter), -1, np.int64)
+    at[np.searchsorted(enter, lane.rows[begins])] = np.flatnonzero(begins)
+    ended = lane.row_of(np.append(lane.next(~begins), -1)[at]).astype(np.int64)
+    again = lane.row_of(np.append(lane.next(begins), -1)[at]).astype(np.int64)
+    ended = np.where((again >= 0) & (ended > again), -1, ended)
+    doubt = f.world.loose(lane, at, np.ones(len(lane), np.bool_), ahead=False)
+    ended_unnamed = bool(np.any(~known & ~np.isin(rows, enter)))
+    doubt |= doubt_if((at < 0) | ended_unnamed, CAP)
+
+    ret = f.world.mate[enter].astype(np.int64)
+    start = np.where(ret >= 0, ret, enter)
+    action, told = f.arg("action", np.maximum(ret, 0))
+    told = told & (ret >= 0)
+    listener = f.traits.callbacks.socket[np.searchsorted(f.traits.callbacks.rows, enter)]
+    close = np.append(f.sockets.close, -1)[listener]
+    # a listener whose close had begun before ends the request all the same
+    close = np.where((listener >= 0) & (close >= 0), np.maximum(close, enter), -1)
+    ended = np.where(ended < 0, close, np.where(close < 0, ended, np.minimum(ended, close)))
+    without_id = np.isin(f.arg("inspect_key", enter)[0], _NO_ID)
+    return _Requests(
+        enter=enter,
+        start=start,
+        ended=ended,
+        again=f.soon(start, again, _within(f, start)) & ((ended < 0) | (ended > again)),
+        pends=told & (action == _PEND) & (at >= 0) & ~without_id,
+        told=(told & (at >= 0)) | without_id,
+        listener=listener,
+        doubt=doubt | doubt_if(ret < 0, END),
+    )
+
+
+def _undecided(f: Facts, r: _Requests, at: NDArray[np.int64], teardown: NDArray[np.int64]) -> Answer:
+    """Tell of these requests whether they stayed undecided for too long."""
+    enter, start, then, listener = r.enter[at], r.start[at], r.ended[at], r.listener[at]
+    last = np.where(teardown >= 0, teardown, f.last_row)
+    doubt = r.doubt[at] | f.world.touch(enter, start) | f.unlogged(SOCKET, enter, last)
+    doubt |= f.unlogged(CALLBACK, enter, last) | f.blind_calls
+    doubt |= doubt_if(listener < 0, ALIAS) | doubt_if(~r.told[at], CAP) | doubt_if(r.again[at], ALIAS)
+    one = np.flatnonzero(listener >= 0)
+    doubt[one] |= context_doubt(f, np.searchsorted(f.traits.callbacks.rows, enter[one]))
+    broken = liveness(
+        f.world, start, then, within_ns=_within(f, start), teardown=teardown, doubt=doubt.astype(np.uint8)
+    )
+    return Answer(broken.seen & r.pends[at] & ~r.again[at], broken.doubt)
 
 
 @rule(
@@ -217,66 +284,36 @@ def inspect_not_completed(f: Facts) -> Instances:
     By WskInspectComplete with the same id, unless WskAbortEvent takes the request back or the listener is closed, and
     in any case before the driver is torn down.
     """
-    s, calls = f.sockets, f.traits.callbacks
-    enter = f.rows("WskInspectEvent", Phase.CALLBACK)
-    rows, number, known, blind = _inspections(f)
-    lane = f.lane(rows[known], number[known])
-    begins = f.ops.phase[lane.rows] == Phase.CALLBACK
-    begins &= f.op_is(lane.rows, "WskInspectEvent")
-    at = np.full(len(enter), -1, np.int64)
-    mine = np.flatnonzero(begins)
-    at[np.searchsorted(enter, lane.rows[mine])] = mine
-    named = at >= 0
-    ended = np.where(named, np.append(lane.row_of(lane.next(~begins)), -1)[at], -1).astype(np.int64)
-    again = np.where(named, np.append(lane.row_of(lane.next(begins)), -1)[at], -1).astype(np.int64)
-    ended = np.where((again >= 0) & (ended > again), -1, ended)
-    loose = np.zeros(len(enter), np.uint8)
-    loose[named] = f.world.loose(lane, at[named], np.ones(len(lane), np.bool_), ahead=False)
-
-    ret = f.world.mate[enter].astype(np.int64)
-    action, told = f.arg("action", np.maximum(ret, 0))
-    told &= ret >= 0
-    start = np.where(ret >= 0, ret, enter)
-    on = calls.socket[np.searchsorted(calls.rows, enter)]
-    k = np.where(on >= 0, on, len(s))
-    one = np.flatnonzero(on >= 0)
-    close = np.append(s.close, -1)[k]
-    close = np.where(close >= 0, np.maximum(close, enter), -1)
-    then = np.where(ended < 0, close, np.where(close < 0, ended, np.minimum(ended, close)))
-    within = np.full(len(enter), round(f.profile.thresholds.inspect_s * 1e9), np.int64)
-    teardown = f.teardown_after(start, np.append(f.traits.client, np.uint64(0))[k])
-    last = np.where(teardown >= 0, teardown, f.last_row)
-    doubt = blind | loose | f.world.touch(enter, start)
-    doubt |= f.unlogged(SOCKET, enter, last) | f.unlogged(CALLBACK, enter, last)
-    doubt |= doubt_if(on < 0, ALIAS) | np.uint8(f.blind_calls)
-    doubt[one] |= context_doubt(f, np.searchsorted(calls.rows, enter[one]))
-    doubt |= doubt_if(~told | ~named, CAP) | doubt_if(ret < 0, END)
-    broken = liveness(f.world, start, then, within_ns=within, teardown=teardown, doubt=doubt.astype(np.uint8))
-    presumed = (then < 0) & (again >= 0)
-    pends = told & (action == _PEND)
-    broken = Answer(broken.seen & pends & named & ~presumed, broken.doubt).doubting(doubt_if(presumed, ALIAS))
-    key, key_known = f.arg("inspect_key", enter)
-    without_id = key_known & np.isin(key, _NO_ID)
-    torn = (teardown >= 0) & ((then < 0) | (then > teardown))
+    r = _requests(f)
+    n = len(r.enter)
+    client = np.append(f.traits.client, np.uint64(0))[r.listener]
+    teardown = f.teardown_after(r.start, np.where(r.listener >= 0, client, np.uint64(0)))
+    in_time = f.soon(r.start, r.ended, _within(f, r.start))
+    torn = (teardown >= 0) & ((r.ended < 0) | (r.ended > teardown))
+    at = np.flatnonzero((r.pends | ~r.told) & (~in_time | torn))
+    broken = Answer(np.zeros(n, np.bool_), np.zeros(n, np.uint8))
+    if len(at):
+        late = _undecided(f, r, at, teardown[at])
+        broken.seen[at], broken.doubt[at] = late.seen, late.doubt
 
     def tell(i: int) -> str:
-        what = f"the request {f.say(key[i])} that WskInspectEvent left pending"
+        key = f.arg("inspect_key", r.enter[i : i + 1])[0][0]
+        what = f"the request {f.say(key)} that WskInspectEvent left pending"
         if torn[i]:
             return f"{what} was not decided before {f.op_name(teardown[i])} returned"
-        if then[i] >= 0:
-            return f"{what} was decided only {f.since(start[i], then[i])} later, by {f.op_name(then[i])}"
-        return f"{what} was not decided in the {f.until_end(start[i])} until the end of the trace"
+        if r.ended[i] >= 0:
+            return f"{what} was decided only {f.since(r.start[i], r.ended[i])} later, by {f.op_name(r.ended[i])}"
+        return f"{what} was not decided in the {f.until_end(r.start[i])} until the end of the trace"
 
-    irp = np.full(len(enter), -1)
     return Instances(
-        start,
-        (pends | (~told & (then < 0))) & ~without_id,
+        r.start,
+        r.pends | (~r.told & (r.ended < 0)),
         broken,
         "sockets",
-        on,
-        irp,
-        on,
+        r.listener,
+        np.full(n, -1),
+        r.listener,
         tell,
-        (enter, start, np.where(torn, teardown, then)),
-        suspect=on >= 0,
+        (r.enter, r.start, np.where(torn, teardown, r.ended)),
+        suspect=r.listener >= 0,
     )

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from wsktrace.rules.facts import SOCKET, Facts, so
+from wsktrace.rules.shapes import ALIAS, doubt_if
 from wsktrace.wsk import constants as c
 from wsktrace.wsk.ops import KNOWN_SOCKET
 
@@ -101,9 +102,12 @@ def outcome(f: Facts, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.bool_]
     """
     ends = f.world.mate[rows].astype(np.int64)
     status, known = f.status(ends)
-    known = known & (ends >= 0)
+    # a lost event may have paired the entry with another call's return
+    known = known & (ends >= 0) & (f.world.touch(rows, ends) == 0)
     use = f.submission(rows)
-    ended_well, ended_badly = np.append(f.irps.succeeded(), False)[use], np.append(f.irps.failed(), False)[use]
+    certain = np.append(f.irps.link_doubt == 0, False)
+    ended_well = np.append(f.irps.succeeded(), False)[use] & certain[use]
+    ended_badly = np.append(f.irps.failed(), False)[use] & certain[use]
     error = known & (status >= 0x80000000)
     good = known & ~error & (status != c.STATUS_PENDING)
     return np.where(use >= 0, ended_well & ~error, good), error | ended_badly
@@ -124,4 +128,10 @@ def socket_doubt(f: Facts, rows: NDArray[np.integer[Any]], socket: NDArray[np.in
     ended |= f.blind_calls != 0
     after = np.flatnonzero(ended)
     doubt[after] |= f.hidden_birth(birth[after], rows[after]) | f.births_unlogged(birth[after], rows[after])
+    doubt[after] |= f.closed_from(rows[after])
+    # nor is a completion that may be any call's certain not to have brought one
+    maybe = s.lane.kind == so.MAYBE
+    if bool(np.any(maybe)):
+        named = s.lane.lane.keys[np.unique(s.lane.lane.group[maybe])]
+        doubt |= doubt_if(np.isin(s.address[socket], named), ALIAS)
     return doubt

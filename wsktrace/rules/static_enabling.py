@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.rules.callback_results import context_doubt
 from wsktrace.rules.event_calls import EVENTS, event_calls, event_words, outcome, socket_doubt
-from wsktrace.rules.facts import REGISTRATION, SOCKET, Facts
+from wsktrace.rules.facts import REGISTRATION, SOCKET, Facts, so
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, forbidden_follow
 from wsktrace.wsk import constants as c
@@ -195,13 +196,15 @@ def event_static_change(f: Facts) -> Instances:
     create = np.append(s.create, 0)[k].astype(np.int64)
     mine = np.flatnonzero(has & known & np.isin(client, owner))
     seen, doubt, since = np.zeros(n, np.bool_), np.zeros(n, np.uint8), np.full(n, -1, np.int64)
+    fixed = np.zeros(n, np.uint32)
     if len(mine):
         of = _follows_static(f, (static, owner, mask), (create[mine], client[mine]), calls.bits[mine])
-        seen[mine], doubt[mine], since[mine] = of[0].seen, of[0].doubt, of[1]
+        seen[mine], doubt[mine], since[mine], fixed[mine] = of[0].seen, of[0].doubt, of[1], of[2]
     place = np.flatnonzero(has)
     doubt[place] |= socket_doubt(f, calls.rows[place], calls.socket[place])
     shown = np.flatnonzero(seen)
     doubt[shown] |= _client_doubt(f, client[shown], since[shown], create[shown])
+    doubt[shown] |= _parent_doubt(f, calls.socket[shown])
     unseen = np.flatnonzero(~seen & has)
     doubt[unseen] |= _before_any(f, client[unseen], create[unseen]) | f.blind_enabling
     doubt |= doubt_if(~calls.sure | ~known, CAP)
@@ -209,8 +212,8 @@ def event_static_change(f: Facts) -> Instances:
 
     def tell(i: int) -> str:
         verb = "disabled" if calls.disables[i] else "enabled"
-        what = f"{event_words(calls.bits[i])} was {verb} on socket {f.say(f.ops.socket[calls.rows[i]])}"
-        return f"{what}, whose client {f.say(client[i])} has it enabled statically"
+        what = f"{event_words(fixed[i])} was {verb} on socket {f.say(f.ops.socket[calls.rows[i]])}"
+        return f"{what}, and is enabled statically for all sockets of client {f.say(client[i])}"
 
     irp = f.submission(calls.rows)
     return Instances(
@@ -227,15 +230,27 @@ def event_static_change(f: Facts) -> Instances:
     )
 
 
+def _parent_doubt(f: Facts, socket: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Return the doubt whether accepted sockets are of the listener, and so of the client, that the trace shows."""
+    s, parent, create = f.sockets, f.traits.parent[socket], f.sockets.create[socket].astype(np.int64)
+    doubt = np.zeros(len(socket), np.uint8)
+    child = np.flatnonzero(parent >= 0)
+    doubt[child] = socket_doubt(f, create[child], parent[child])
+    event = np.flatnonzero((parent >= 0) & (s.origin[socket] == so.ORIGINS.index("accept_event")))
+    doubt[event] |= context_doubt(f, np.searchsorted(f.traits.callbacks.rows, create[event]))
+    return doubt
+
+
 def _follows_static(
     f: Facts,
     static: tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint64]],
     created: tuple[NDArray[np.int64], NDArray[np.uint64]],
     bits: NDArray[np.uint32],
-) -> tuple[Answer, NDArray[np.int64]]:
+) -> tuple[Answer, NDArray[np.int64], NDArray[np.uint32]]:
     """Tell of each socket (row of its creation, client) whether one of these events had been enabled statically.
 
-    ``static`` is the rows, clients and masks of the calls that do so. Returns their latest row too, -1 where none.
+    ``static`` is the rows, clients and masks of the calls that do so. Returns their latest row too, -1 where none, and
+    which events had been.
     """
     rows, owner, mask = static
     lane, place, is_static = _merged(f, (rows, _keys(f, owner, rows)), (created[0], _keys(f, created[1], created[0])))
@@ -243,7 +258,7 @@ def _follows_static(
     at = at[np.argsort(place[at])]
     good, bad = outcome(f, lane.rows)
     total = Answer(np.zeros(len(at), np.bool_), np.zeros(len(at), np.uint8))
-    since = np.full(len(at), -1, np.int64)
+    since, fixed = np.full(len(at), -1, np.int64), np.zeros(len(at), np.uint32)
     for bit in EVENTS:
         sets = is_static & (
             (np.append(mask, np.uint64(0))[np.where(is_static, place, len(mask))] & np.uint64(bit)) != 0
@@ -259,5 +274,6 @@ def _follows_static(
             since_ever=False,
         )
         total = total | (asked & before)
+        fixed |= np.where(asked.seen & before.seen, np.uint32(bit), np.uint32(0))
         since = np.where(asked.seen, np.maximum(since, lane.row_of(lane.last(sets & good)[at])), since)
-    return total, since
+    return total, since, fixed

@@ -11,6 +11,7 @@ from wsktrace.testing.oracle_load import Broken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wsktrace.testing.events import Event
     from wsktrace.testing.oracle_lives import Socket, Submission
     from wsktrace.testing.oracle_load import Load
 
@@ -114,7 +115,7 @@ def _clients(load: Load) -> Iterator[Broken]:
 
 def _returns(load: Load) -> Iterator[Broken]:
     """What callbacks return."""
-    for event in load.events.values():
+    for at, event in load.events.items():
         if event.opcode != STOP or not event.name.endswith("Event"):
             continue
         if event.name == "WskInspectEvent":
@@ -122,7 +123,9 @@ def _returns(load: Load) -> Iterator[Broken]:
         else:
             fits = event.fields["Status"] in _MAY_RETURN[event.name]
         if not fits:
-            yield Broken("WSK-CALLBACK-RETVAL", 0, 0, event.time)
+            begun = load.events[load.start_of[at]]
+            on = _live(load, begun.fields["SocketContext"], begun.time)
+            yield Broken("WSK-CALLBACK-RETVAL", 0, on[0].address if len(on) == 1 else 0, event.time)
 
 
 def _refused(load: Load) -> Iterator[Broken]:
@@ -141,9 +144,9 @@ def _refused(load: Load) -> Iterator[Broken]:
 
 
 def _live(load: Load, context: int, time: int) -> list[Socket]:
-    """Return the sockets that have this context then."""
+    """Return the sockets that have this context then; NULL is nobody's."""
     found = []
-    for socket in load.sockets:
+    for socket in load.sockets if context else ():
         closed = socket.close.completion.time if socket.close and socket.close.completion else None
         if socket.context == context and socket.birth.time <= time and (closed is None or closed >= time):
             found.append(socket)
@@ -156,18 +159,30 @@ def _inspections(load: Load) -> Iterator[Broken]:
         if event.name != "WskInspectEvent" or event.opcode != STOP or event.fields["Action"] != 2:
             continue
         begun = load.events[load.start_of[at]]
-        request = (begun.fields["InspectKey"], begun.fields["InspectSerial"])
+        request = _request(begun)
         on = _live(load, begun.fields["SocketContext"], begun.time)
         if len(on) != 1:
             continue
-        times = [on[0].close.time] if on[0].close else []
+        times, anew = [on[0].close.time] if on[0].close else [], load.end + 2 * _INSPECT_WITHIN
         for other in load.events.values():
-            decides = other.opcode == START and other.name in ("WskInspectComplete", "WskAbortEvent")
-            if decides and (other.fields["InspectKey"], other.fields["InspectSerial"]) == request:
-                times += [other.time] if other.time > begun.time else []
+            if other.opcode != START or other.time <= begun.time or _request(other) != request:
+                continue
+            if other.name == "WskInspectEvent":
+                anew = min(anew, other.time)
+            elif other.time < anew:
+                times.append(other.time)
         came = min(times, default=load.end)
+        # the id of one that is over may be given to another, and nobody said how it ended
+        if anew - event.time <= _INSPECT_WITHIN and (anew < came or not times):
+            continue
         if came - event.time > _INSPECT_WITHIN or (not times and load.unloaded):
             yield Broken("WSK-INSPECT-NOT-COMPLETED", 0, on[0].address, event.time)
+
+
+def _request(event: Event) -> tuple[int, int] | None:
+    """Return the id of the connection request that an event speaks of."""
+    fields = event.fields
+    return (fields["InspectKey"], fields["InspectSerial"]) if "InspectKey" in fields else None
 
 
 def _retained(load: Load) -> Iterator[Broken]:
