@@ -117,7 +117,9 @@ def client_stale(f: Facts) -> Instances:
     found.evidence = (last, rows)
     found.suspect = of >= 0
     # calls without an IRP are about their client
-    found.about = np.where(found.irp >= 0, np.append(f.irps.irp, np.uint64(0))[found.irp], client)
+    with_irp = found.irp >= 0
+    found.about = client.copy()
+    found.about[with_irp] = f.irps.irp[found.irp[with_irp]]
     return found
 
 

@@ -194,10 +194,7 @@ def addrinfo_leak(f: Facts) -> Instances:
     gets, frees = f.rows("WskGetAddressInfo", Phase.RETURN), f.enters("WskFreeAddressInfo")
     result, known = f.arg("result", gets)
     use, (status, told) = f.submission(gets), f.status(gets)
-    s = f.irps
-    complete = np.append(s.complete, -1)[use]
-    good, bad = np.append(s.succeeded(), False)[use], np.append(s.failed(), False)[use]
-    link = np.append(s.link_doubt, 0)[use].astype(np.uint8)
+    complete, good, bad, link = _completions(f, use)
     inline = (complete >= 0) & (complete < gets)
     inline[inline] = f.world.unordered(complete[inline], gets[inline]) == 0
     success = told & (status == 0)
@@ -230,10 +227,20 @@ def addrinfo_leak(f: Facts) -> Instances:
         return f"{what} {when}, {f.since(gets[i], end[i])} after it was got"
 
     rows = np.where(broken.seen & (end >= 0), end, gets)
-    about = result.astype(np.uint64)
-    return Instances(
-        rows, mine, broken, "irps", use, use, none, tell, (gets, end), suspect=(end >= 0) & visible, about=about
-    )
+    return Instances(rows, mine, broken, "irps", use, use, none, tell, (gets, end), suspect=(end >= 0) & visible)
+
+
+def _completions(
+    f: Facts, use: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]:
+    """Return (row of the completion or -1, success, error, doubt whose it is) of uses of IRPs (-1: there is none)."""
+    s, has = f.irps, np.flatnonzero(use >= 0)
+    mine = use[has]
+    complete, link = never(len(use)), np.zeros(len(use), np.uint8)
+    complete[has], link[has] = s.complete[mine], s.link_doubt[mine]
+    status, known = f.status(complete)
+    known &= complete >= 0
+    return complete, known & (status == 0), known & (status >= 0x80000000), link
 
 
 def _given_up(f: Facts, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
