@@ -176,12 +176,15 @@ class Blocks:
         at = np.flatnonzero((self.kind == RELEASE) & (self.level <= 0))
         return at[self.level_at(self.number[at], self.lane.rows[at]) > 0]
 
-    def next_last_release(self, number: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the row after each at which a registration's last capture is released, -1."""
-        at = self.last_releases
-        key = self.number[at] * _WIDE + self.lane.rows[at]
-        place = np.searchsorted(key, number * _WIDE + rows, side="right")
-        return np.where(np.append(self.number[at], -1)[place] == number, np.append(self.lane.rows[at], -1)[place], -1)
+    @cached_property
+    def empty(self) -> NDArray[np.int64]:
+        """Return the rows of the releases after which the driver holds no capture at all, ascending."""
+        number, rows = self.number, self.lane.rows
+        change = self.level - self.level_at(number, rows)
+        by = np.argsort(rows, kind="stable")
+        held = np.cumsum(change[by])
+        none: NDArray[np.int64] = rows[by][(held == 0) & (change[by] < 0)].astype(np.int64)
+        return none
 
     # -- clients
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.rules.blocks import CAPTURE, RELEASE, blocks
 from wsktrace.rules.facts import REGISTRATION, Facts
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, local, precedence
+from wsktrace.rules.shapes import ALIAS, Answer, doubt_if, local, never, precedence
 from wsktrace.wsk import constants as c
 
 if TYPE_CHECKING:
@@ -93,14 +94,17 @@ def client_stale(f: Facts) -> Instances:
     last = regs.last_release(of, rows)
     since = f.client_since(client, rows)
     gone = (of >= 0) & (last >= 0) & (regs.held(of, rows) <= 0)
+    held = blocks(f)
+    blind = np.full(len(rows), held.unnamed)
     released = Answer(gone, f.world.touch(since, rows)).doubting(
-        doubt_if(several, ALIAS), f.unlogged(REGISTRATION, since, rows)
+        doubt_if(several, ALIAS), f.unlogged(REGISTRATION, since, rows), blind
     )
     captured = bool(np.any(regs.capture_client != 0))
-    blind = np.full(len(rows), bool(np.any(regs.capture_client == 0)))
-    stranger = precedence(f.world, of >= 0, rows, np.full(len(rows), -1), doubt_if(blind, CAP))
+    stranger = precedence(f.world, of >= 0, rows, np.full(len(rows), -1), blind)
     broken = stranger | released.settled_where((of >= 0) & (last < 0))
     broken = broken.doubting(f.blind_arguments(known))
+    sure = np.flatnonzero(broken.seen & (broken.doubt == 0))
+    broken.doubt[sure] = held.crossing(never(len(sure)), rows[sure], CAPTURE, RELEASE)
     applies = ~known | ((client != 0) & ((of >= 0) | captured | (stranger.doubt != 0)))
 
     def tell(i: int) -> str:
@@ -113,7 +117,9 @@ def client_stale(f: Facts) -> Instances:
     found.evidence = (last, rows)
     found.suspect = of >= 0
     # calls without an IRP are about their client
-    found.about = np.where(found.irp >= 0, np.append(f.irps.irp, np.uint64(0))[found.irp], client)
+    with_irp = found.irp >= 0
+    found.about = client.copy()
+    found.about[with_irp] = f.irps.irp[found.irp[with_irp]]
     return found
 
 

@@ -186,18 +186,15 @@ def npi_call_after_release(f: Facts) -> Instances:
     advice="Free every result with WskFreeAddressInfo as soon as it was read, in any case before the last release.",
     limits=(
         "The result of a call that completes later than it returns is not in the trace: unknown. "
-        "A result that is freed after the last release is NPI-CALL-AFTER-RELEASE."
+        "Decided when the driver gives up its last capture; until then a result may still be freed."
     ),
 )
 def addrinfo_leak(f: Facts) -> Instances:
-    """What WskGetAddressInfo returned is freed with WskFreeAddressInfo before the client is given up."""
+    """What WskGetAddressInfo returned is freed with WskFreeAddressInfo before the driver gives up WSK."""
     gets, frees = f.rows("WskGetAddressInfo", Phase.RETURN), f.enters("WskFreeAddressInfo")
     result, known = f.arg("result", gets)
     use, (status, told) = f.submission(gets), f.status(gets)
-    s = f.irps
-    complete = np.append(s.complete, -1)[use]
-    good, bad = np.append(s.succeeded(), False)[use], np.append(s.failed(), False)[use]
-    link = np.append(s.link_doubt, 0)[use].astype(np.uint8)
+    complete, good, bad, link = _completions(f, use)
     inline = (complete >= 0) & (complete < gets)
     inline[inline] = f.world.unordered(complete[inline], gets[inline]) == 0
     success = told & (status == 0)
@@ -216,7 +213,8 @@ def addrinfo_leak(f: Facts) -> Instances:
     then[source[at]] = lane.row_of(lane.next(np.ones(len(lane), np.bool_))[at])
     near[source[at]] = f.world.loose(lane, at, source < 0, ahead=False)
     end, doubt = _given_up(f, gets)
-    end = np.where(then >= 0, -1, end)
+    late = (then >= 0) & (end >= 0) & (then > end)
+    near[late] |= f.world.unordered(end[late], then[late])
     doubt |= link | near | f.unlogged(SOCKET, gets, np.where(end >= 0, end, f.last_row)) | f.blind_arguments(visible)
     doubt |= np.uint8(CAP if bool(np.any(~named)) else 0)
     within = np.zeros(len(gets), np.int64)
@@ -230,25 +228,32 @@ def addrinfo_leak(f: Facts) -> Instances:
         return f"{what} {when}, {f.since(gets[i], end[i])} after it was got"
 
     rows = np.where(broken.seen & (end >= 0), end, gets)
-    about = result.astype(np.uint64)
-    return Instances(
-        rows, mine, broken, "irps", use, use, none, tell, (gets, end), suspect=(end >= 0) & visible, about=about
-    )
+    return Instances(rows, mine, broken, "irps", use, use, none, tell, (gets, end), suspect=(end >= 0) & visible)
+
+
+def _completions(
+    f: Facts, use: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]]:
+    """Return (row of the completion or -1, success, error, doubt whose it is) of uses of IRPs (-1: there is none)."""
+    s, has = f.irps, np.flatnonzero(use >= 0)
+    mine = use[has]
+    complete, link = never(len(use)), np.zeros(len(use), np.uint8)
+    complete[has], link[has] = s.complete[mine], s.link_doubt[mine]
+    status, known = f.status(complete)
+    known &= complete >= 0
+    return complete, known & (status == 0), known & (status >= 0x80000000), link
 
 
 def _given_up(f: Facts, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the row after each call at which its client is given up (-1), and the doubt about that."""
-    held, each = b.blocks(f), b.blocks(f).each
-    client = f.arg("client", rows)[0].astype(np.uint64)
-    of, several = held.of_client(client, rows)
-    release = held.next_last_release(of, rows)
-    gone = np.full(len(rows), unloaded(f))
-    gone = np.where(gone > rows, gone, -1)
-    first = np.where((release >= 0) & ((gone < 0) | (release < gone)), release, gone)
-    by_release = (first >= 0) & (first == release)
-    since = np.append(each.register, -1)[of]
-    doubt = f.world.touch(since, np.maximum(first, 0)) | doubt_if(several, ALIAS) | held.unnamed
-    doubt |= held.crossing(of, release, b.CAPTURE, b.RELEASE) | np.append(held.edge(b.CAPTURE, b.RELEASE), 0)[
-        of
-    ].astype(np.uint8)
-    return first, np.where(by_release, doubt, 0).astype(np.uint8)
+    """Return the row after each call at which the driver gives up WSK (-1: it does not), and the doubt about that."""
+    held, gone = b.blocks(f), unloaded(f)
+    end = np.where(gone > rows, gone, -1)
+    place = np.searchsorted(held.empty, rows, side="right")
+    released = np.append(held.empty, -1)[place]
+    by_release = (released >= 0) & ((end < 0) | (released < end))
+    end = np.where(by_release, released, end)
+    doubt = f.closed_from(np.maximum(end, 0)) | held.unnamed
+    doubt |= f.unlogged(REGISTRATION, np.zeros(len(rows), np.int64), np.maximum(end, 0))
+    doubt |= held.crossing(never(len(rows)), end, b.CAPTURE, b.RELEASE)
+    doubt |= doubt_if(np.full(len(rows), bool(held.edge(b.CAPTURE, b.RELEASE).any())), ORDER)
+    return end, np.where(by_release, doubt, 0).astype(np.uint8)

@@ -51,28 +51,42 @@ class _Sockets:
         return Answer(count > 0, doubt_if((count > 0) & (self.open(number, rows, sure=True) <= 0), ALIAS))
 
 
-def _sockets(f: Facts, *, until_closed: bool) -> _Sockets:
-    """Return the sockets by the registration of their client.
+def _sockets(f: Facts, rows: NDArray[np.int64], *, until_closed: bool) -> _Sockets:
+    """Return the sockets that are open at any of these rows, by the registration of their client.
 
     They end when WskCloseSocket is called or, ``until_closed``, when its IRP completes; where that is not the driver's
     own, nobody knows.
     """
-    s, irps, ever = f.sockets, f.irps, np.int64(len(f.world) + 1)
-    client = np.where(f.traits.client_known, f.traits.client, 0).astype(np.uint64)
-    of, several = b.blocks(f).of_client(client, s.birth)
+    s, ever, asked = f.sockets, np.int64(len(f.world) + 1), np.sort(rows)
     end = np.where(s.close >= 0, s.close, ever)
     if until_closed:
-        use = np.where(s.close >= 0, irps.of_row[s.close], -1)
-        waits = np.append(irps.own & (irps.complete < 0) & (irps.reset < 0) & (irps.absent_doubt == 0), False)[use]
-        waits &= np.append(irps.ret_is("pending") | irps.ret_is("success"), False)[use]
-        end = np.where(s.closed >= 0, s.closed, np.where(waits, ever, end))
+        end = np.where(s.closed >= 0, s.closed, np.where(_closing(f), ever, end))
     end = np.where(s.rejected >= 0, np.minimum(end, s.rejected), end)
+    here = np.searchsorted(asked, s.birth, side="right") < np.searchsorted(asked, end, side="right")
+    open_ = np.flatnonzero(here)
+    birth, end = s.birth[open_].astype(np.int64), end[open_]
+    client = np.where(f.traits.client_known[open_], f.traits.client[open_], 0).astype(np.uint64)
+    of, several = b.blocks(f).of_client(client, birth)
     # an accept callback that does not say whether it took the socket
-    back = f.world.mate[s.birth].astype(np.int64)
-    mute = (f.ops.phase[s.birth] == Phase.CALLBACK) & ((back < 0) | ~f.status(back)[1])
-    sure = (s.doubt == 0) & ~several & ~mute & (f.unlogged(SOCKET, s.birth, np.full(len(s), f.last_row)) == 0)
-    mine = np.flatnonzero(of >= 0)
-    return _Sockets(mine, of[mine], s.birth[mine].astype(np.int64), end[mine], sure[mine])
+    back = f.world.mate[birth].astype(np.int64)
+    mute = (f.ops.phase[birth] == Phase.CALLBACK) & ((back < 0) | ~f.status(back)[1])
+    sure = (s.doubt[open_] == 0) & ~several & ~mute
+    sure &= f.unlogged(SOCKET, birth, np.full(len(open_), f.last_row)) == 0
+    mine = of >= 0
+    return _Sockets(open_[mine], of[mine], birth[mine], end[mine], sure[mine])
+
+
+def _closing(f: Facts) -> NDArray[np.bool_]:
+    """Return which sockets' closes are certainly under way until the end of the trace."""
+    s, irps = f.sockets, f.irps
+    found = np.zeros(len(s), np.bool_)
+    asked = np.flatnonzero((s.close >= 0) & (s.closed < 0))
+    use = irps.of_row[s.close[asked]]
+    asked, use = asked[use >= 0], use[use >= 0]
+    known, status = irps.ret_known[use], irps.ret_status[use]
+    found[asked] = irps.own[use] & (irps.complete[use] < 0) & (irps.reset[use] < 0) & (irps.absent_doubt[use] == 0)
+    found[asked] &= known & (status < 0x80000000)
+    return found
 
 
 def _said(f: Facts, sockets: NDArray[np.int64]) -> str:
@@ -109,7 +123,7 @@ def npi_released_live(f: Facts) -> Instances:
     lane, each = held.lane, held.each
     at = held.last_releases
     rows, number = lane.rows[at].astype(np.int64), held.number[at]
-    sockets = _sockets(f, until_closed=False)
+    sockets = _sockets(f, rows, until_closed=False)
     since = each.register[number]
     inside = overlap(f.world, since, np.full(len(at), len(f.world)), rows, held.edge(b.CAPTURE, b.RELEASE)[number])
     broken = inside & sockets.answer(number, rows)
@@ -202,7 +216,7 @@ class _Blocked:
         time = np.maximum.accumulate(f.ops.time)
         self._until = until = np.searchsorted(time, f.ops.time[rows] + limit, side="right").astype(np.int64)
         self._captures = held.level_at(number, until)
-        self._sockets = _sockets(f, until_closed=True)
+        self._sockets = _sockets(f, until, until_closed=True)
         life = (
             f.world.touch(since, np.minimum(until, f.last_row)) | held.edge(b.CAPTURE, b.RELEASE)[number] | held.blind
         )

@@ -167,8 +167,10 @@ def liveness(
     late = came & limited & (np.where(came, time[then], 0) > limit + world.tolerance_ns)
     torn = (teardown >= 0) & (~came | (then > teardown))
     over = limited & ~came & (world.coverage.end_ns > limit + world.tolerance_ns)
-    ahead = np.maximum.accumulate(time) if n else time
-    deadline = np.where(limited, np.searchsorted(ahead, limit + world.tolerance_ns, side="right"), n)
+    deadline = np.full(len(start), n)
+    if bool((limited & (~came | late | torn)).any()):
+        ahead = np.maximum.accumulate(time)
+        deadline = np.where(limited, np.searchsorted(ahead, limit + world.tolerance_ns, side="right"), n)
     bound = np.where(torn, np.where(late | over, np.minimum(deadline, teardown), teardown), deadline)
     bound = np.where(came & ~late & ~torn, start, bound)
     by_time = ~torn & limited

@@ -24,21 +24,18 @@ _EVER = 1 << 62
 
 @dataclass(eq=False)
 class _Registration:
-    """What one WskRegister that succeeded began: captures held, when the last of them went, how it ended."""
+    """What one WskRegister that succeeded began: captures held, and how it ended."""
 
     block: int
     held: int = 0
     asked: bool = False
     ended: bool = False
     replaced: bool = False
-    emptied: list[int] = field(default_factory=list)
     levels: list[tuple[int, int]] = field(default_factory=list)
 
     def count(self, step: int, time: int) -> None:
         self.held += step
         self.levels.append((time, self.held))
-        if not self.held:
-            self.emptied.append(time)
 
     def held_at(self, time: int) -> int:
         return next((held for then, held in reversed(self.levels) if then <= time), 0)
@@ -84,6 +81,7 @@ class _Judge:
         self.calls: list[tuple[_Registration, int, int | None]] = []  # WskDeregister: entry and return
         self.entry: Event | None = None
         self.gone: int | None = None
+        self.emptied: list[int] = []  # when the driver held no capture any more
 
     def broken(self, rule: str, time: int, subject: int, irp: int = 0) -> None:
         self.out.append(Broken(f"WSK-{rule}", irp, 0, time, subject))
@@ -160,6 +158,8 @@ class _Judge:
             self.broken("NPI-UNBALANCED", event.time, event.fields["Registration"])
             return
         one.count(-1, event.time)
+        if not any(other.held for other in self.all):
+            self.emptied.append(event.time)
         mine = [s for s in self.sockets if s.birth < event.time < s.close and self.owner(s.client, s.birth) is one]
         if not one.held and mine:
             self.broken("NPI-RELEASED-LIVE", event.time, one.block)
@@ -185,26 +185,21 @@ class _Judge:
                 self.broken("DEREGISTER-BLOCKED", asked, one.block)
 
     def _leaked(self) -> None:
-        """Tell what WskGetAddressInfo returned for good and nobody freed."""
-        got: dict[int, tuple[Event, int]] = {}  # result → its Stop, its IRP
+        """Tell what WskGetAddressInfo returned for good and nobody freed in time."""
+        ends = sorted([*self.emptied, *([self.gone] if self.gone is not None else [])])
         uses = dict(self.load.calls("WskGetAddressInfo"))
+        frees = [(p, e) for p, e in self.load.events.items() if e.name == "WskFreeAddressInfo" and e.opcode == START]
         for at, event in self.load.events.items():
-            if event.name == "WskFreeAddressInfo" and event.opcode == START:
-                got.pop(event.fields["Result"], None)
-            use = uses.get(self.load.start_of.get(at, -1))
-            if not use or not event.fields.get("Result", 0):
+            use, result = uses.get(self.load.start_of.get(at, -1)), event.fields.get("Result", 0)
+            if not use or not result:
                 continue
             done = use.completion
             failed = done is not None and done.fields["Status"] >= _ERROR
-            inline = done is not None and done.time < event.time
-            if not failed and (event.fields["Status"] == _SUCCESS or (inline and event.fields["Status"] < _ERROR)):
-                got[event.fields["Result"]] = (event, use.irp)
-        for result, (event, irp) in got.items():
-            one = self.owner(event.fields["Client"], event.time)
-            ends = [time for time in one.emptied if time > event.time] if one else []
-            ends += [self.gone] if self.gone is not None else []
-            if ends:
-                self.broken("ADDRINFO-LEAK", min(ends), result, irp)
+            inline = done is not None and done.time < event.time and event.fields["Status"] < _ERROR
+            end = next((time for time in ends if time > event.time), None)
+            freed = any(p > at and e.fields["Result"] == result and (end is None or e.time < end) for p, e in frees)
+            if not failed and not freed and end is not None and (inline or event.fields["Status"] == _SUCCESS):
+                self.broken("ADDRINFO-LEAK", end, result, use.irp)
 
 
 def judge(load: Load) -> Iterator[Broken]:
