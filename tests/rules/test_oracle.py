@@ -159,5 +159,5 @@ def test_difference_a_second_completion_of_a_reused_irp_is_suspect() -> None:
 
 def test_difference_a_context_may_be_that_of_an_adopted_socket() -> None:
     mine, theirs = both("run WskBind T\nWskReceiveFromEvent ctx -> SUCCESS\nclose T")
-    assert mine == [(CONTEXT, "unknown", "U-ALIAS")]
+    assert [f for f in mine if f[0] == CONTEXT] == [(CONTEXT, "unknown", "U-ALIAS")]
     assert theirs == [CONTEXT]
