@@ -164,7 +164,7 @@ def sd_set_after_bind(f: Facts) -> Instances:
     bind = reached(f, BIND)
     living, order = alive(f, rows, k)
     broken = already(f, rows, k, bind).doubting(order, doubt_if(asked.blind, CAP))
-    done = at(bind.done, k, -1)
+    done = at(bind.firm, k, -1)
 
     def tell(i: int) -> str:
         on = f"socket {f.say(f.sockets.address[k[i]])}"

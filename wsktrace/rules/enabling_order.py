@@ -22,6 +22,7 @@ from wsktrace.rules.state import (
     enlisted,
     lacking,
     reached,
+    whose,
     words_of,
 )
 from wsktrace.wsk import constants as c
@@ -123,8 +124,7 @@ def condaccept_after_bind(f: Facts) -> Instances:
     bind = reached(f, BIND)
     bound = already(f, rows, k, bind)
     other = ~np.isin(category, [_CODE["listen"], _CODE["stream"], UNKNOWN_CATEGORY, NO_CATEGORY])
-    born = at(f.sockets.birth, k, 0).astype(np.int64)
-    strange = Answer(other, at(f.sockets.doubt, k, 0) | f.world.touch(born, rows))
+    strange = Answer(other, whose(f, rows, k))
     living, order = alive(f, rows, k)
     broken = (bound | strange).doubting(order, doubt_if(asked.blind, CAP))
 
@@ -132,10 +132,10 @@ def condaccept_after_bind(f: Facts) -> Instances:
         on = f"{words_of(category[i])} socket {f.say(f.sockets.address[k[i]])}"
         if other[i]:
             return f"SO_CONDITIONAL_ACCEPT was set on {on}, which does not listen"
-        return f"SO_CONDITIONAL_ACCEPT was set on {on} {f.since(bind.done[k[i]], rows[i])} after it had been bound"
+        return f"SO_CONDITIONAL_ACCEPT was set on {on} {f.since(bind.firm[k[i]], rows[i])} after it had been bound"
 
     use = f.submission(rows)
-    shown = np.where(bound.seen, at(bind.done, k, -1), at(f.sockets.birth, k, -1))
+    shown = np.where(bound.seen, at(bind.firm, k, -1), at(f.sockets.birth, k, -1))
     outside = len(f.enters("WskControlSocket")) - len(rows)
     return Instances(
         rows, (asked.hit & living) | asked.blind, broken, "sockets", k, use, k, tell, (shown, rows), outside=outside

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsktrace.rules.facts import DATA, IRP, NEVER_ROW, SOCKET, Facts
+from wsktrace.rules.facts import DATA, NEVER_ROW, Facts
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, Answer, doubt_if, overlap
 from wsktrace.rules.state import (
@@ -26,6 +26,7 @@ from wsktrace.rules.state import (
     lacking,
     on_listener,
     reached,
+    whose,
 )
 from wsktrace.wsk import constants as c
 from wsktrace.wsk.operations import OPS
@@ -102,7 +103,7 @@ def opt_order(f: Facts) -> Instances:
         return f"{what}, which had not been {'bound' if bound[i] else 'connected'}"
 
     use = f.submission(rows)
-    state = np.where(before, at(reached(f, BIND).done, k, NEVER_ROW), NEVER_ROW)
+    state = np.where(before, at(reached(f, BIND).firm, k, NEVER_ROW), NEVER_ROW)
     shown = np.where(state < rows, state, at(f.sockets.birth, k, -1))
     outside = len(f.enters("WskControlSocket")) - len(rows)
     return Instances(
@@ -172,7 +173,7 @@ def _used_after(
     k = on_listener(f, rows)
     behind = rows > at(state.begun, k, NEVER_ROW)
     rows, k = rows[behind], k[behind]
-    return rows, k, already(f, rows, k, state, since_ever=False), state.done[k]
+    return rows, k, already(f, rows, k, state, since_ever=False), state.firm[k]
 
 
 def _sending(f: Facts, rows: NDArray[np.int64], k: NDArray[np.int64]) -> tuple[Answer, NDArray[np.int64]]:
@@ -198,6 +199,6 @@ def _sending(f: Facts, rows: NDArray[np.int64], k: NDArray[np.int64]) -> tuple[A
     order = apart(f.world, begin, rows) | apart(f.world, end, rows)
     broken = overlap(f.world, begin, end, np.where(there, rows, -1), np.append(doubt, np.uint8(0))[last], order)
     born = f.sockets.birth[k].astype(np.int64)
-    hidden = f.sockets.doubt[k] | f.world.touch(born, rows) | f.blind_calls
-    hidden |= f.unlogged(DATA, born, rows) | f.unlogged(SOCKET, born, rows) | f.unlogged(IRP, born, rows)
-    return broken.doubting(np.where(broken.seen, 0, hidden).astype(np.uint8)), begin
+    mixed = apart(f.world, born, rows) | apart(f.world, born, begin)
+    hidden = whose(f, rows, k) | f.unlogged(DATA, born, rows)
+    return broken.doubting(np.where(broken.seen, mixed, hidden).astype(np.uint8)), begin

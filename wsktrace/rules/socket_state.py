@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.rules.facts import SOCKET, Facts
+from wsktrace.rules.facts import Facts
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, Answer, doubt_if, join
 from wsktrace.rules.state import (
@@ -26,6 +26,7 @@ from wsktrace.rules.state import (
     nameless,
     on_listener,
     reached,
+    whose,
     words_of,
 )
 from wsktrace.wsk import constants as c
@@ -90,9 +91,7 @@ def category_call(f: Facts) -> Instances:
     look = np.flatnonzero(wrong | doubtful[k] | (category == UNKNOWN_CATEGORY))
     q, on = rows[look], k[look]
     living, order = alive(f, q, on)
-    born = at(f.sockets.birth, on, 0).astype(np.int64)
-    hidden = f.world.touch(born, q) | f.unlogged(SOCKET, born, q) | f.blind_calls
-    doubt = at(f.sockets.doubt, on, 0) | order | np.where(wrong[look], hidden, 0).astype(np.uint8)
+    doubt = at(f.sockets.doubt, on, 0) | order | np.where(wrong[look], whose(f, q, on), 0).astype(np.uint8)
     doubt |= doubt_if((category[look] == UNKNOWN_CATEGORY) & (doubt == 0), CAP)
     unsaid = _unsaid(f, rows, k)
     applies = ((category != NO_CATEGORY) & (k >= 0)) | unsaid
@@ -199,7 +198,8 @@ def _too_early(f: Facts, names: tuple[str, ...], of: tuple[str, ...], state: Rea
     advice="Wait for the completion of WskBind, and see that it is a success, before the socket is used.",
     limits=(
         "A return of STATUS_SUCCESS stands for the completion. Where callbacks are enabled before the bind, one may "
-        "tell the driver of it earlier than the completion does: not judged while the bind is pending."
+        "tell the driver of it earlier than the completion does: not judged while the bind is pending. "
+        "A bind that the driver does not trace looks like none."
     ),
 )
 def bind_required(f: Facts) -> Instances:
@@ -233,7 +233,8 @@ def bind_required(f: Facts) -> Instances:
     advice="Send, receive and disconnect only after WskConnect has completed with success; where it failed, close.",
     limits=(
         "A return of STATUS_SUCCESS stands for the completion. Where callbacks are enabled before the connect, one may "
-        "tell the driver of it earlier than the completion does: not judged while the connect is pending."
+        "tell the driver of it earlier than the completion does: not judged while the connect is pending. "
+        "A connect that the driver does not trace looks like none."
     ),
 )
 def connect_required(f: Facts) -> Instances:
@@ -270,7 +271,7 @@ def stream_role(f: Facts) -> Instances:
     r1, k1, r2, k2 = r1[c1], k1[c1], r2[c2], k2[c2]
     first, second = already(f, r1, k1, listening), already(f, r2, k2, connected)
     rows, k = np.concatenate([r1, r2]), np.concatenate([k1, k2])
-    since = np.concatenate([listening.done[k1], connected.done[k2]])
+    since = np.concatenate([listening.firm[k1], connected.firm[k2]])
     broken = Answer(np.concatenate([first.seen, second.seen]), np.concatenate([first.doubt, second.doubt]))
     living, order = alive(f, rows, k)
 

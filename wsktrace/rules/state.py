@@ -44,6 +44,7 @@ __all__ = [
     "nameless",
     "on_listener",
     "reached",
+    "whose",
     "words_of",
 ]
 
@@ -139,13 +140,16 @@ def alive(
 class Reached:
     """When each socket reached a state: rows of the world per socket, ``NEVER_ROW`` where there is none.
 
-    ``done``: the first completion that certainly succeeded; ``told``: the first that did, certainly its own or not;
-    ``back``: the first return of success. ``begun``: the first entry of a call that is not known to have failed.
+    ``done``: the first completion that certainly succeeded; ``firm``: the first of them whose call was certainly made
+    on this socket, not on one that had the address before; ``told``: the first that succeeded, certainly its own or
+    not; ``back``: the first return of success. ``begun``: the first entry of a call that is not known to have
+    failed.
     ``unclear``: the first entry of a call whose outcome is not clear, ``doubt`` why. ``settled``: from there on every
     row is certainly after.
     """
 
     done: NDArray[np.int64]
+    firm: NDArray[np.int64]
     told: NDArray[np.int64]
     back: NDArray[np.int64]
     begun: NDArray[np.int64]
@@ -189,10 +193,12 @@ def brought(f: Facts, rows: NDArray[np.int64], begins: NDArray[np.bool_] | None 
         return found
 
     done = first(calls.good & (calls.link == 0), calls.complete)
+    mine = apart(f.world, f.sockets.birth[k], rows) == 0
+    firm = first(calls.good & (calls.link == 0) & mine, calls.complete)
     told = first(calls.good, calls.complete)
     back = first(calls.returned_good, calls.ret)
     if begins is not None:
-        for part in (done, told):
+        for part in (done, firm, told):
             part[begins] = f.sockets.birth[begins]
     doubt = np.zeros(count, np.uint8)
     np.bitwise_or.at(doubt, k, calls.unclear)
@@ -204,6 +210,7 @@ def brought(f: Facts, rows: NDArray[np.int64], begins: NDArray[np.bool_] | None 
         settled[there] = np.searchsorted(time, time[sure[there]] + f.world.tolerance_ns, side="right")
     return Reached(
         done=done,
+        firm=firm,
         told=told,
         back=back,
         begun=first(~calls.failed, rows),
@@ -260,7 +267,7 @@ def lacking(f: Facts, rows: NDArray[np.int64], k: NDArray[np.integer[Any]], stat
 
 
 def _lacking(f: Facts, q: NDArray[np.int64], k: NDArray[np.integer[Any]], state: Reached) -> Answer:
-    world, birth = f.world, f.sockets.birth[k].astype(np.int64)
+    world = f.world
     done, told, back = state.done[k], state.told[k], state.back[k]
     found = (told < q) | (back < q)
     unclear = _unclear(world, state, k, q)
@@ -268,9 +275,8 @@ def _lacking(f: Facts, q: NDArray[np.int64], k: NDArray[np.integer[Any]], state:
         world,
         found,
         q,
-        birth,
-        f.sockets.doubt[k],
-        _hidden(f, birth, q),
+        f.sockets.birth[k],
+        whose(f, q, k),
         unclear,
         apart(world, told, q),
         apart(world, back, q),
@@ -279,6 +285,13 @@ def _lacking(f: Facts, q: NDArray[np.int64], k: NDArray[np.integer[Any]], state:
     sure = ((done < q) & (apart(world, done, q) == 0)) | ((back < q) & (apart(world, back, q) == 0))
     vague = apart(world, np.where(told < q, told, back), q) | unclear
     return missing.doubting(np.where(found & ~sure, vague, 0).astype(np.uint8))
+
+
+def whose(f: Facts, rows: NDArray[np.int64], k: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Return the doubt whether each call was made on that socket, all of whose calls until then are in the trace."""
+    birth = at(f.sockets.birth, k, 0).astype(np.int64)
+    doubt = at(f.sockets.doubt, k, 0) | apart(f.world, birth, rows)
+    return np.where(k >= 0, doubt | f.world.touch(birth, rows) | _hidden(f, birth, rows), 0).astype(np.uint8)
 
 
 def _hidden(f: Facts, since: NDArray[np.int64], q: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -315,16 +328,17 @@ def already(
     world = f.world
     some = k >= 0
     birth = at(f.sockets.birth, k, 0).astype(np.int64)
-    done, told = at(state.done, k, NEVER_ROW), at(state.told, k, NEVER_ROW)
-    seen = done < rows
-    since = np.where(seen, done, birth)
+    done, firm = at(state.done, k, NEVER_ROW), at(state.firm, k, NEVER_ROW)
+    told = at(state.told, k, NEVER_ROW)
+    seen = firm < rows
+    since = np.where(seen, firm, birth)
     doubt = at(f.sockets.doubt, k, 0)
     if not since_ever:
         doubt = np.where(enlisted(f, k), doubt, doubt & ~np.uint8(START | LOST)).astype(np.uint8)
     doubt = doubt | world.touch(since, rows) | _hidden(f, since, rows)
-    doubt |= apart(world, done, rows) | apart(world, told, rows)
+    doubt |= apart(world, firm, rows) | apart(world, told, rows)
     said = (told < rows) | (at(state.back, k, NEVER_ROW) < rows)
-    maybe = doubt_if(said, CAP)
+    maybe = np.where(done < rows, ORDER, doubt_if(said, CAP)).astype(np.uint8)
     maybe[some] |= _unclear(world, state, k[some], rows[some])
     doubt = np.where(some, doubt | np.where(seen, 0, maybe), 0).astype(np.uint8)
     return Answer(seen, doubt)
