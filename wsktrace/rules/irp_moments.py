@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wsktrace.rules.facts import Facts
 
 __all__ = [
-    "COMPLETIONS", "RESETS", "among", "blind_resets", "freed_memory", "in_use", "latest_use", "still_open", "strays",
+    "COMPLETIONS", "RESETS", "among", "blind_resets", "freed_memory", "in_use", "latest_use", "strays",
 ]  # fmt: skip
 
 COMPLETIONS = (("IrpComplete", Phase.COMPLETE),)
@@ -79,22 +79,6 @@ def strays(
     return f.world.loose(lane, at, mask, ahead=True) | f.world.loose(lane, at, mask, ahead=False)
 
 
-def still_open(f: Facts, use: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> Answer:
-    """Return whether each use had not been completed at a row behind its call."""
-    s = f.irps
-    done = s.complete[use]
-    over = (done >= 0) & (done < rows)
-    doubt = np.where(over, s.link_doubt[use], 0).astype(np.uint8)
-    doubt[over] |= f.world.unordered(done[over], rows[over])
-    left = np.flatnonzero(~over)
-    mine, at = use[left], rows[left]
-    enter, irp = s.enter[mine], s.irp[mine]
-    absent = f.world.touch(enter, at) | s.absent_doubt[mine] | f.unlogged(IRP, enter, at)
-    absent |= f.unwitnessed(*COMPLETIONS[0]) | f.world.unordered(enter, at)
-    doubt[left] = absent | strays(f, irp, at, COMPLETIONS) | strays(f, irp, enter, COMPLETIONS)
-    return Answer(~over, doubt)
-
-
 def blind_resets(f: Facts) -> np.uint8:
     """Return ``CAP`` where an event that allocates, initializes, reuses or frees an IRP does not say which."""
     known = f.ops.has(KNOWN_IRP)
@@ -142,17 +126,31 @@ def _find_freed(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def in_use(f: Facts, use: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.bool_], Answer]:
-    """Return (refused, whether it was open) of uses at rows behind their calls.
+    """Return (refused, whether it had not been completed) of uses at rows behind their calls.
 
     ``refused``: the call had returned an error. Where it is not known what it returned, the answer has ``CAP``.
     """
     s = f.irps
-    ret, failed = s.ret[use], s.ret_is("error")[use]
-    inside = (ret >= 0) & (ret > rows)
-    accepted = (s.ret_known[use] & ~failed) | inside
-    refused = failed & ~inside
-    broken = still_open(f, use, rows)
-    doubt = doubt_if(~accepted & ~refused, CAP) | s.ret_doubt[use]
-    early = failed & (ret >= 0)
-    doubt[early] |= f.world.unordered(ret[early], rows[early])
-    return refused, Answer(broken.seen, np.where(broken.seen, broken.doubt | doubt, broken.doubt))
+    done = s.complete[use]
+    over = (done >= 0) & (done < rows)
+    doubt = np.where(over, s.link_doubt[use], 0).astype(np.uint8)
+    if not f.world.has_seq:
+        doubt[over] |= f.world.unordered(done[over], rows[over])
+    left = np.flatnonzero(~over)
+    doubt[left] = _open_doubt(f, use[left], rows[left])
+    failed = s.ret_is("error")[use]
+    refused = failed & (s.ret[use] < rows)
+    return refused, Answer(~over, doubt)
+
+
+def _open_doubt(f: Facts, use: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Return why uses that do not seem to be completed at rows may have been, or may have been refused."""
+    s = f.irps
+    enter, irp, ret = s.enter[use], s.irp[use], s.ret[use]
+    doubt: NDArray[np.uint8] = f.world.touch(enter, rows) | s.absent_doubt[use] | f.unlogged(IRP, enter, rows)
+    doubt |= f.unwitnessed(*COMPLETIONS[0]) | f.world.unordered(enter, rows) | s.ret_doubt[use]
+    doubt |= strays(f, irp, rows, COMPLETIONS) | strays(f, irp, enter, COMPLETIONS)
+    doubt |= doubt_if(~s.ret_known[use] & (ret <= rows), CAP)
+    failed = np.flatnonzero(s.ret_is("error")[use] & (ret >= 0))
+    doubt[failed] |= f.world.unordered(ret[failed], rows[failed])
+    return doubt
