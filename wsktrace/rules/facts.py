@@ -107,11 +107,11 @@ class Facts:
 
     def irql(self, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return (IRQL, known)."""
-        return self.ops.irql[rows], self.ops.has(KNOWN_IRQL)[rows]
+        return self.ops.irql[rows], (self.ops.known[rows] & KNOWN_IRQL) != 0
 
     def status(self, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
         """Return (status, known)."""
-        return self.ops.status[rows], self.ops.has(KNOWN_STATUS)[rows]
+        return self.ops.status[rows], (self.ops.known[rows] & KNOWN_STATUS) != 0
 
     def op_name(self, row: int | np.integer[Any]) -> str:
         """Return the operation's name of a row."""
@@ -297,7 +297,7 @@ class Facts:
 
     def irp(self, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
         """Return (IRP, known)."""
-        return self.ops.irp[rows], self.ops.has(KNOWN_IRP)[rows]
+        return self.ops.irp[rows], (self.ops.known[rows] & KNOWN_IRP) != 0
 
     def needs_irp(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Return which rows are calls that need an IRP whatever their arguments say."""

@@ -39,8 +39,10 @@ def _act_words(f: Facts, row: int | np.integer[Any]) -> str:
 def _touched_by(f: Facts, *names: str) -> NDArray[np.int64]:
     """Return the uses of IRPs after which one of these events came first."""
     s = f.irps
+    wanted = np.zeros(256, np.bool_)
+    wanted[[CODES[name] for name in names]] = True
     found = np.flatnonzero(s.touched >= 0)
-    return found[f.op_is(s.touched[found], *names)]
+    return found[wanted[f.ops.op[s.touched[found]]]]
 
 
 def _frees(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -146,13 +148,12 @@ def _reinit_doubt(f: Facts, again: NDArray[np.integer[Any]], before: NDArray[np.
     s = f.irps
     enter, irp, done, made = s.enter[again], s.irp[again], s.complete[before], s.made[again]
     doubt = s.link_doubt[before] | f.unlogged(IRP, s.enter[before], enter) | f.world.unordered(done, enter)
-    doubt |= strays(f, irp, enter, RESETS) | strays(f, irp, done, RESETS) | blind_resets(f)
     allocated = f.op_is(made, "IrpAllocate")
     doubt |= f.unwitnessed("IrpReuse") | np.where(allocated, f.unwitnessed("IrpFree"), 0).astype(np.uint8)
     shown = _next_touched(f, again)
     proof = np.maximum(shown, 0)
     still = (shown >= 0) & (f.op_is(proof, "IrpReuse") | (allocated & f.op_is(proof, "IrpFree")))
-    doubt |= strays(f, irp, proof, RESETS) | doubt_if(~still, ALIAS)
+    doubt |= strays(f, irp, RESETS, enter, done, proof) | blind_resets(f) | doubt_if(~still, ALIAS)
     total: NDArray[np.uint8] = doubt | f.world.touch(made, np.maximum(enter, proof))
     return total
 
@@ -290,7 +291,7 @@ def irp_cancel_no_wait(f: Facts) -> Instances:
     left = np.flatnonzero(applies & seen)
     irp = s.irp[use[left]]
     doubt[left] |= f.world.unordered(cancel[left], rows[left]) | f.world.touch(s.enter[use[left]], rows[left])
-    doubt[left] |= strays(f, irp, cancel[left], _CALLS) | strays(f, irp, cancel[left], COMPLETIONS)
+    doubt[left] |= strays(f, irp, _CALLS + COMPLETIONS, cancel[left])
 
     def tell(i: int) -> str:
         words = f"{f.irp_words(use[i])} was cancelled, and {_act_words(f, rows[i])} {f.since(cancel[i], rows[i])} later"
@@ -344,7 +345,7 @@ def irp_leak(f: Facts) -> Instances:
     mine = last[left]
     doubt[left] = f.world.touch(made[left], end[left]) | f.unlogged(IRP, made[left], end[left])
     doubt[left] |= f.unwitnessed("IrpFree") | blind_resets(f) | doubt_if(~s.own[mine], ALIAS)
-    doubt[left] |= strays(f, s.irp[mine], made[left], RESETS) | strays(f, s.irp[mine], enter[left], RESETS)
+    doubt[left] |= strays(f, s.irp[mine], RESETS, made[left], enter[left])
     # an address that is allocated twice was freed in between by a call that is not traced
     doubt[left] |= np.uint8(CAP if bool(np.any(anew)) else 0)
 

@@ -7,11 +7,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from wsktrace.model.lanes import Lane, codes_of
+from wsktrace.model.lanes import Lane
 from wsktrace.rules.facts import IRP
 from wsktrace.rules.shapes import CAP, Answer, doubt_if
 from wsktrace.wsk.operations import Phase
-from wsktrace.wsk.ops import KNOWN_IRP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,12 +62,14 @@ def _lane(
 def strays(
     f: Facts,
     irps: NDArray[np.uint64],
-    rows: NDArray[np.integer[Any]],
     kinds: tuple[tuple[str, Phase], ...],
+    *moments: NDArray[np.integer[Any]],
 ) -> NDArray[np.uint8]:
-    """Return ``ORDER`` where an event of these kinds, of that IRP, is not certainly on one side of the row."""
-    if f.world.has_seq or not len(rows):
-        return np.zeros(len(rows), np.uint8)
+    """Return ``ORDER`` where an event of these kinds, of that IRP, is not certainly on one side of a row of these."""
+    count = len(irps)
+    if f.world.has_seq or not count:
+        return np.zeros(count, np.uint8)
+    irps, rows = np.tile(irps, len(moments)), np.concatenate(moments)
     wanted = np.unique(irps)
     near = np.concatenate([f.rows(*kind) for kind in kinds])
     near = near[among(f.ops.irp[near], wanted)]
@@ -76,13 +77,14 @@ def strays(
     places = np.empty(len(pick), np.int64)
     places[pick] = np.arange(len(pick))
     at, mask = places[len(near) :], pick < len(near)
-    return f.world.loose(lane, at, mask, ahead=True) | f.world.loose(lane, at, mask, ahead=False)
+    doubt = f.world.loose(lane, at, mask, ahead=True) | f.world.loose(lane, at, mask, ahead=False)
+    total: NDArray[np.uint8] = np.bitwise_or.reduce(doubt.reshape(len(moments), count))
+    return total
 
 
 def blind_resets(f: Facts) -> np.uint8:
     """Return ``CAP`` where an event that allocates, initializes, reuses or frees an IRP does not say which."""
-    known = f.ops.has(KNOWN_IRP)
-    return np.uint8(CAP if any(not bool(np.all(known[f.rows(*kind)])) for kind in RESETS) else 0)
+    return np.uint8(CAP if any(not bool(np.all(f.irp(f.rows(*kind))[1])) for kind in RESETS) else 0)
 
 
 _freed: WeakKeyDictionary[Facts, tuple[NDArray[np.int64], NDArray[np.int64]]] = WeakKeyDictionary()
@@ -109,7 +111,7 @@ def _find_freed(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     none = np.zeros(0, np.int64)
     if not len(rows) or not len(s):
         return none, none
-    irps = np.sort(codes_of(s.irp)[1])
+    irps = np.sort(s.addresses)
     low, high = np.searchsorted(irps, begin), np.searchsorted(irps, end)
     count = np.maximum(high - low, 0)
     count[np.cumsum(count) > _MOST_PAIRS] = 0
@@ -149,7 +151,7 @@ def _open_doubt(f: Facts, use: NDArray[np.integer[Any]], rows: NDArray[np.intege
     enter, irp, ret = s.enter[use], s.irp[use], s.ret[use]
     doubt: NDArray[np.uint8] = f.world.touch(enter, rows) | s.absent_doubt[use] | f.unlogged(IRP, enter, rows)
     doubt |= f.unwitnessed(*COMPLETIONS[0]) | f.world.unordered(enter, rows) | s.ret_doubt[use]
-    doubt |= strays(f, irp, rows, COMPLETIONS) | strays(f, irp, enter, COMPLETIONS)
+    doubt |= strays(f, irp, COMPLETIONS, rows, enter)
     doubt |= doubt_if(~s.ret_known[use] & (ret <= rows), CAP)
     failed = np.flatnonzero(s.ret_is("error")[use] & (ret >= 0))
     doubt[failed] |= f.world.unordered(ret[failed], rows[failed])
