@@ -69,6 +69,8 @@ class Submissions:
     orphans: NDArray[np.int32]
     #: row of the world → use of an IRP (calls, their returns and completions), -1 elsewhere
     of_row: NDArray[np.int32]
+    #: every address of an IRP, once
+    addresses: NDArray[np.uint64]
     #: rows of IrpCancel, ascending, and the latest use of the address before each (-1)
     cancels: NDArray[np.int32]
     cancelled: NDArray[np.int32]
@@ -223,6 +225,7 @@ def submissions(world: World) -> Submissions:
         second_doubt=twice,
         orphans=np.sort(lane.rows[orphan]),
         of_row=of_row,
+        addresses=lane.keys.astype(np.uint64, copy=False),
         cancels=lane.rows[cancel][by],
         cancelled=np.where(cancelled >= 0, number[cancelled], np.int32(-1))[by],
     )

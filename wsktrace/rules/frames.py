@@ -37,13 +37,8 @@ class Frames:
         if not len(wide) or not len(rows):
             return found
         thread = f.world.thread
-        busy = np.zeros(int(thread.max()) + 1, np.bool_)
-        busy[thread[self.begin[wide]]] = True
-        asked = np.flatnonzero(busy[thread[rows]])
         begin, end = self.begin[wide], self.end[wide]
-        # no frame that began before the row reaches beyond it: the row is inside of none
-        reach = np.append(np.maximum.accumulate(end), -1)
-        asked = asked[reach[np.searchsorted(begin, rows[asked]) - 1] > rows[asked]]
+        asked = _inside_any(thread, begin, end, rows)
         inner = self._innermost(thread, begin, end, rows[asked])
         found[asked] = np.where(inner >= 0, wide[inner], -1)
         return found
@@ -73,6 +68,25 @@ class Frames:
         row = rows[pick[asked]]
         inner[pick[asked]] = np.where((frame >= 0) & (end[frame] > row), frame, -1)
         return inner
+
+
+def _inside_any(
+    thread: NDArray[np.int32], begin: NDArray[np.int64], end: NDArray[np.int64], rows: NDArray[np.integer[Any]]
+) -> NDArray[np.int64]:
+    """Return places of rows among which are all that are inside of a frame on their thread."""
+    if bool(np.all(rows[1:] >= rows[:-1])):
+        low, high = np.searchsorted(rows, begin, side="right"), np.searchsorted(rows, end)
+        count = high - low
+        if int(count.sum()) <= len(rows):
+            place = np.repeat(low - np.cumsum(count) + count, count) + np.arange(int(count.sum()))
+            return np.unique(place[thread[rows[place]] == np.repeat(thread[begin], count)])
+    busy = np.zeros(int(thread.max()) + 1, np.bool_)
+    busy[thread[begin]] = True
+    asked = np.flatnonzero(busy[thread[rows]])
+    # where no frame that began before a row reaches beyond it, the row is inside of none
+    reach = np.append(np.maximum.accumulate(end), -1)
+    found: NDArray[np.int64] = asked[reach[np.searchsorted(begin, rows[asked]) - 1] > rows[asked]]
+    return found
 
 
 def ended_frames(f: Facts, rows: NDArray[np.integer[Any]]) -> Frames:

@@ -17,8 +17,7 @@ from wsktrace.rules.irp_moments import (
     strays,
 )
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if, precedence
-from wsktrace.wsk import constants as c
+from wsktrace.rules.shapes import ALIAS, CAP, END, Answer, doubt_if
 from wsktrace.wsk.operations import CODES, OPS, Phase
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ FAMILY = "irps"
 _CALLS = tuple((op.name, Phase.ENTER) for op in OPS if op.level in ("client", "socket"))
 _ACTS = {"IrpReuse": "reset by IoReuseIrp", "IrpInitialize": "initialized again", "IrpFree": "freed"}
 _ACTS["MemoryFree"] = "freed with the memory it stands in"
+#: So many calls with one IRP are looked at for what becomes of it behind them.
+_MOST_CALLS = 64
 _PAGE = "NET using-irps-with-winsock-kernel-functions"
 
 
@@ -38,14 +39,18 @@ def _act_words(f: Facts, row: int | np.integer[Any]) -> str:
 def _touched_by(f: Facts, *names: str) -> NDArray[np.int64]:
     """Return the uses of IRPs after which one of these events came first."""
     s = f.irps
+    wanted = np.zeros(256, np.bool_)
+    wanted[[CODES[name] for name in names]] = True
     found = np.flatnonzero(s.touched >= 0)
-    return found[f.op_is(s.touched[found], *names)]
+    return found[wanted[f.ops.op[s.touched[found]]]]
 
 
 def _frees(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the uses of IRPs that were freed next, and where: by IrpFree, or with the memory around the IRP."""
     memory, at = freed_memory(f)
     use = _touched_by(f, "IrpFree")
+    if not len(memory):
+        return use, f.irps.touched[use].astype(np.int64)
     use = use[~among(use.astype(np.uint64), memory.astype(np.uint64))]
     return np.concatenate([use, memory]), np.concatenate([f.irps.touched[use].astype(np.int64), at])
 
@@ -92,15 +97,13 @@ def _of_uses(
     shape="P",
     source=f"{_PAGE} (reuse); wdm IoReuseIrp",
     needs=(
-        "entries of calls, IrpComplete with what the routine returned, IrpAllocate or IrpInitialize of the IRP, "
-        "IrpReuse, IrpFree"
+        "entries of calls, IrpComplete, IrpAllocate or IrpInitialize of the IRP before, IrpReuse or IrpFree of it later"
     ),
-    traced=("calls", "IrpComplete", "IrpComplete return", "IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree"),
+    traced=("calls", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree"),
     advice="Call IoReuseIrp (or IoInitializeIrp, for an IRP in memory of your own) before the IRP's next call.",
     limits=(
-        "Only IRPs that the trace shows the driver making, whose completion routine keeps them "
-        "(STATUS_MORE_PROCESSING_REQUIRED), in a driver that is seen to trace IrpReuse: an address may come back as an "
-        "IRP from above."
+        "Only IRPs that the trace shows the driver making before, and reusing or freeing later, in a driver that is "
+        "seen to trace IrpReuse: the address may have come back as that of an IRP from above."
     ),
 )
 def irp_not_reinitialized(f: Facts) -> Instances:
@@ -110,18 +113,17 @@ def irp_not_reinitialized(f: Facts) -> Instances:
     """
     s = f.irps
     again = np.flatnonzero((s.previous >= 0) & (s.made >= 0))
-    before = s.previous[again]
-    kept = (s.complete[before] >= 0) & (s.complete[before] < s.enter[again]) & (s.reset[before] < 0)
+    before, enter = s.previous[again], s.enter[again]
+    done = s.complete[before]
+    kept = (done >= 0) & (done < enter) & (s.reset[before] < 0)
     gone, at = freed_memory(f)
-    freed = np.full(len(s), -1, np.int64)
-    freed[gone] = at
-    kept &= (freed[before] < 0) | (freed[before] > s.enter[again])
+    if len(gone):
+        place = np.minimum(np.searchsorted(gone, before), len(gone) - 1)
+        kept &= (gone[place] != before) | (at[place] > enter)
     again, before = again[kept], before[kept]
-    ready = s.touched[before] >= 0
+    raw = s.touched[before] < 0
     doubt = np.zeros(len(again), np.uint8)
-    raw = np.flatnonzero(~ready)
     doubt[raw] = _reinit_doubt(f, again[raw], before[raw])
-    broken = precedence(f.world, ready, s.enter[again], s.made[again], doubt)
 
     def tell(i: int) -> str:
         words = f"{f.irp_words(again[i])} was entered {f.since(s.complete[before[i]], s.enter[again[i]])} after"
@@ -130,7 +132,7 @@ def irp_not_reinitialized(f: Facts) -> Instances:
     return Instances(
         s.enter[again],
         np.ones(len(again), bool),
-        broken,
+        Answer(raw, doubt),
         "irps",
         again,
         again,
@@ -144,21 +146,30 @@ def irp_not_reinitialized(f: Facts) -> Instances:
 def _reinit_doubt(f: Facts, again: NDArray[np.integer[Any]], before: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
     """Return why an IRP that nothing seems to have made ready between two uses may have been, or be another one."""
     s = f.irps
-    enter, irp, done = s.enter[again], s.irp[again], s.complete[before]
+    enter, irp, done, made = s.enter[again], s.irp[again], s.complete[before], s.made[again]
     doubt = s.link_doubt[before] | f.unlogged(IRP, s.enter[before], enter) | f.world.unordered(done, enter)
-    doubt |= strays(f, irp, enter, RESETS) | strays(f, irp, done, RESETS) | blind_resets(f)
-    allocated = f.op_is(s.made[again], "IrpAllocate")
-    # a driver that initializes anew each time need never reuse
-    habit = bool(len(_touched_by(f, "IrpInitialize")))
-    doubt |= np.where(~allocated & habit, 0, f.unwitnessed("IrpReuse")).astype(np.uint8)
-    doubt |= np.where(allocated, f.unwitnessed("IrpFree"), 0).astype(np.uint8)
-    stop = np.where(s.complete[again] >= 0, f.world.mate[s.complete[again]], -1)
-    status, known = f.status(stop)
-    keeps = (stop >= 0) & known & (status == c.STATUS_MORE_PROCESSING_REQUIRED)
-    passed = np.unique(f.ops.irp[f.rows("IrpCompleteUp", Phase.FACT)])
-    doubt |= doubt_if(~keeps | among(irp, passed), ALIAS)
-    total: NDArray[np.uint8] = doubt | s.link_doubt[again]
+    allocated = f.op_is(made, "IrpAllocate")
+    doubt |= f.unwitnessed("IrpReuse") | np.where(allocated, f.unwitnessed("IrpFree"), 0).astype(np.uint8)
+    shown = _next_touched(f, again)
+    proof = np.maximum(shown, 0)
+    still = (shown >= 0) & (f.op_is(proof, "IrpReuse") | (allocated & f.op_is(proof, "IrpFree")))
+    doubt |= strays(f, irp, RESETS, enter, done, proof) | blind_resets(f) | doubt_if(~still, ALIAS)
+    total: NDArray[np.uint8] = doubt | f.world.touch(made, np.maximum(enter, proof))
     return total
+
+
+def _next_touched(f: Facts, use: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return what next became of the IRP of each use, further calls left aside; -1 where that is far away."""
+    s = f.irps
+    found: NDArray[np.int64] = s.touched[use].astype(np.int64)
+    ahead = s.next_enter[use]
+    for _ in range(_MOST_CALLS):
+        left = np.flatnonzero((found < 0) & (ahead >= 0))
+        if not len(left):
+            break
+        following = s.of_row[ahead[left]]
+        found[left], ahead[left] = s.touched[following], s.next_enter[following]
+    return found
 
 
 @rule(
@@ -234,6 +245,8 @@ def irp_free_on_error(f: Facts) -> Instances:
     nevertheless, works on freed memory.
     """
     use, rows = _frees(f)
+    failed = f.irps.ret_is("error")[use]
+    use, rows = use[failed], rows[failed]
     refused, broken = in_use(f, use, rows)
     return _of_uses(f, use, rows, refused, broken)
 
@@ -278,7 +291,7 @@ def irp_cancel_no_wait(f: Facts) -> Instances:
     left = np.flatnonzero(applies & seen)
     irp = s.irp[use[left]]
     doubt[left] |= f.world.unordered(cancel[left], rows[left]) | f.world.touch(s.enter[use[left]], rows[left])
-    doubt[left] |= strays(f, irp, cancel[left], _CALLS) | strays(f, irp, cancel[left], COMPLETIONS)
+    doubt[left] |= strays(f, irp, _CALLS + COMPLETIONS, cancel[left])
 
     def tell(i: int) -> str:
         words = f"{f.irp_words(use[i])} was cancelled, and {_act_words(f, rows[i])} {f.since(cancel[i], rows[i])} later"
@@ -332,7 +345,7 @@ def irp_leak(f: Facts) -> Instances:
     mine = last[left]
     doubt[left] = f.world.touch(made[left], end[left]) | f.unlogged(IRP, made[left], end[left])
     doubt[left] |= f.unwitnessed("IrpFree") | blind_resets(f) | doubt_if(~s.own[mine], ALIAS)
-    doubt[left] |= strays(f, s.irp[mine], made[left], RESETS) | strays(f, s.irp[mine], enter[left], RESETS)
+    doubt[left] |= strays(f, s.irp[mine], RESETS, made[left], enter[left])
     # an address that is allocated twice was freed in between by a call that is not traced
     doubt[left] |= np.uint8(CAP if bool(np.any(anew)) else 0)
 

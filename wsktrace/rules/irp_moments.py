@@ -7,11 +7,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from wsktrace.model.lanes import Lane, codes_of
+from wsktrace.model.lanes import Lane
 from wsktrace.rules.facts import IRP
 from wsktrace.rules.shapes import CAP, Answer, doubt_if
 from wsktrace.wsk.operations import Phase
-from wsktrace.wsk.ops import KNOWN_IRP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from wsktrace.rules.facts import Facts
 
 __all__ = [
-    "COMPLETIONS", "RESETS", "among", "blind_resets", "freed_memory", "in_use", "latest_use", "still_open", "strays",
+    "COMPLETIONS", "RESETS", "among", "blind_resets", "freed_memory", "in_use", "latest_use", "strays",
 ]  # fmt: skip
 
 COMPLETIONS = (("IrpComplete", Phase.COMPLETE),)
@@ -63,12 +62,14 @@ def _lane(
 def strays(
     f: Facts,
     irps: NDArray[np.uint64],
-    rows: NDArray[np.integer[Any]],
     kinds: tuple[tuple[str, Phase], ...],
+    *moments: NDArray[np.integer[Any]],
 ) -> NDArray[np.uint8]:
-    """Return ``ORDER`` where an event of these kinds, of that IRP, is not certainly on one side of the row."""
-    if f.world.has_seq or not len(rows):
-        return np.zeros(len(rows), np.uint8)
+    """Return ``ORDER`` where an event of these kinds, of that IRP, is not certainly on one side of a row of these."""
+    count = len(irps)
+    if f.world.has_seq or not count:
+        return np.zeros(count, np.uint8)
+    irps, rows = np.tile(irps, len(moments)), np.concatenate(moments)
     wanted = np.unique(irps)
     near = np.concatenate([f.rows(*kind) for kind in kinds])
     near = near[among(f.ops.irp[near], wanted)]
@@ -76,29 +77,14 @@ def strays(
     places = np.empty(len(pick), np.int64)
     places[pick] = np.arange(len(pick))
     at, mask = places[len(near) :], pick < len(near)
-    return f.world.loose(lane, at, mask, ahead=True) | f.world.loose(lane, at, mask, ahead=False)
-
-
-def still_open(f: Facts, use: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> Answer:
-    """Return whether each use had not been completed at a row behind its call."""
-    s = f.irps
-    done = s.complete[use]
-    over = (done >= 0) & (done < rows)
-    doubt = np.where(over, s.link_doubt[use], 0).astype(np.uint8)
-    doubt[over] |= f.world.unordered(done[over], rows[over])
-    left = np.flatnonzero(~over)
-    mine, at = use[left], rows[left]
-    enter, irp = s.enter[mine], s.irp[mine]
-    absent = f.world.touch(enter, at) | s.absent_doubt[mine] | f.unlogged(IRP, enter, at)
-    absent |= f.unwitnessed(*COMPLETIONS[0]) | f.world.unordered(enter, at)
-    doubt[left] = absent | strays(f, irp, at, COMPLETIONS) | strays(f, irp, enter, COMPLETIONS)
-    return Answer(~over, doubt)
+    doubt = f.world.loose(lane, at, mask, ahead=True) | f.world.loose(lane, at, mask, ahead=False)
+    total: NDArray[np.uint8] = np.bitwise_or.reduce(doubt.reshape(len(moments), count))
+    return total
 
 
 def blind_resets(f: Facts) -> np.uint8:
     """Return ``CAP`` where an event that allocates, initializes, reuses or frees an IRP does not say which."""
-    known = f.ops.has(KNOWN_IRP)
-    return np.uint8(CAP if any(not bool(np.all(known[f.rows(*kind)])) for kind in RESETS) else 0)
+    return np.uint8(CAP if any(not bool(np.all(f.irp(f.rows(*kind))[1])) for kind in RESETS) else 0)
 
 
 _freed: WeakKeyDictionary[Facts, tuple[NDArray[np.int64], NDArray[np.int64]]] = WeakKeyDictionary()
@@ -125,7 +111,7 @@ def _find_freed(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     none = np.zeros(0, np.int64)
     if not len(rows) or not len(s):
         return none, none
-    irps = np.sort(codes_of(s.irp)[1])
+    irps = np.sort(s.addresses)
     low, high = np.searchsorted(irps, begin), np.searchsorted(irps, end)
     count = np.maximum(high - low, 0)
     count[np.cumsum(count) > _MOST_PAIRS] = 0
@@ -142,17 +128,31 @@ def _find_freed(f: Facts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def in_use(f: Facts, use: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.bool_], Answer]:
-    """Return (refused, whether it was open) of uses at rows behind their calls.
+    """Return (refused, whether it had not been completed) of uses at rows behind their calls.
 
     ``refused``: the call had returned an error. Where it is not known what it returned, the answer has ``CAP``.
     """
     s = f.irps
-    ret, failed = s.ret[use], s.ret_is("error")[use]
-    inside = (ret >= 0) & (ret > rows)
-    accepted = (s.ret_known[use] & ~failed) | inside
-    refused = failed & ~inside
-    broken = still_open(f, use, rows)
-    doubt = doubt_if(~accepted & ~refused, CAP) | s.ret_doubt[use]
-    early = failed & (ret >= 0)
-    doubt[early] |= f.world.unordered(ret[early], rows[early])
-    return refused, Answer(broken.seen, np.where(broken.seen, broken.doubt | doubt, broken.doubt))
+    done = s.complete[use]
+    over = (done >= 0) & (done < rows)
+    doubt = np.where(over, s.link_doubt[use], 0).astype(np.uint8)
+    if not f.world.has_seq:
+        doubt[over] |= f.world.unordered(done[over], rows[over])
+    left = np.flatnonzero(~over)
+    doubt[left] = _open_doubt(f, use[left], rows[left])
+    failed = s.ret_is("error")[use]
+    refused = failed & (s.ret[use] < rows)
+    return refused, Answer(~over, doubt)
+
+
+def _open_doubt(f: Facts, use: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Return why uses that do not seem to be completed at rows may have been, or may have been refused."""
+    s = f.irps
+    enter, irp, ret = s.enter[use], s.irp[use], s.ret[use]
+    doubt: NDArray[np.uint8] = f.world.touch(enter, rows) | s.absent_doubt[use] | f.unlogged(IRP, enter, rows)
+    doubt |= f.unwitnessed(*COMPLETIONS[0]) | f.world.unordered(enter, rows) | s.ret_doubt[use]
+    doubt |= strays(f, irp, COMPLETIONS, rows, enter)
+    doubt |= doubt_if(~s.ret_known[use] & (ret <= rows), CAP)
+    failed = np.flatnonzero(s.ret_is("error")[use] & (ret >= 0))
+    doubt[failed] |= f.world.unordered(ret[failed], rows[failed])
+    return doubt

@@ -11,8 +11,7 @@ from wsktrace.rules.frames import Frames, caused, ended_frames
 from wsktrace.rules.irp_moments import in_use, latest_use
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, ORDER, Answer, doubt_if
-from wsktrace.wsk.operations import CODES, OPS, Phase
-from wsktrace.wsk.ops import KNOWN_IRP
+from wsktrace.wsk.operations import OPS, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +20,7 @@ FAMILY = "irps"
 _INFO, _WARNING = 0, 1
 #: From so many completion routines on top of each other on, it is no longer a matter of taste.
 _DEEP = 3
-_CONTROLS = ("WskControlSocket", "WskControlClient")
+_IS_CONTROL = np.array([op.name in ("WskControlSocket", "WskControlClient") for op in OPS])
 
 
 @rule(
@@ -49,10 +48,9 @@ def call_in_completion(f: Facts) -> Instances:
     inner = frames.around(f, s.enter)
     nested = np.flatnonzero(inner >= 0)
     nested = nested[f.op_is(frames.begin[inner[nested]], "IrpComplete")]
-    depth, within = np.zeros(len(s), np.int64), np.full(len(s), -1, np.int64)
+    depth, within = np.zeros(len(s), np.uint8), np.full(len(s), -1, np.int32)
     within[nested] = frames.begin[inner[nested]]
     depth[nested] = _depths(f, frames, inner[nested])
-    control = np.isin(s.op, [CODES[name] for name in _CONTROLS])
     doubt = np.zeros(len(s), np.uint8)
     doubt[nested] = caused(f, within[nested], s.enter[nested])
 
@@ -62,7 +60,7 @@ def call_in_completion(f: Facts) -> Instances:
 
     return Instances(
         s.enter,
-        ~control | (depth >= _DEEP),
+        ~_IS_CONTROL[s.op] | (depth >= _DEEP),
         Answer(within >= 0, doubt),
         "irps",
         index,
@@ -132,9 +130,10 @@ def wait_in_callback(f: Facts) -> Instances:
     within[nested] = frames.begin[inner[nested]]
     use[nested] = latest_use(f, f.ops.irp[waits[nested]], waits[nested])
     seen, doubt, applies = np.zeros(n, bool), np.zeros(n, np.uint8), np.ones(n, bool)
-    blind = nested[(use[nested] < 0) | ~f.ops.has(KNOWN_IRP)[waits[nested]]]
+    named = f.irp(waits)[1]
+    blind = nested[(use[nested] < 0) | ~named[nested]]
     # an IRP without a call may be no request of WSK at all
-    doubt[blind] = np.where(f.ops.has(KNOWN_IRP)[waits[blind]], f.closed_from(waits[blind]), CAP)
+    doubt[blind] = np.where(named[blind], f.closed_from(waits[blind]), CAP)
     applies[blind] = doubt[blind] != 0
     known = np.setdiff1d(nested, blind)
     rows, mine, callback = waits[known], use[known], within[known]

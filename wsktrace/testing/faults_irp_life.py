@@ -17,8 +17,8 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
             "WskCloseSocket S A -> PENDING, complete SUCCESS", "IrpFree A", irps=("A",), socket="S",
         ),
         one(
-            "open S Flags=datagram", "IrpInitialize A", "WskBind S A -> complete SUCCESS, PENDING", "IrpReuse A",
-            "WskGetLocalAddress S A -> complete SUCCESS, SUCCESS", "IrpSetCompletion A",
+            "open S Flags=datagram", "IrpInitialize A", "WskBind S A -> complete SUCCESS, PENDING",
+            "IrpSetCompletion A", "WskGetLocalAddress S A -> complete SUCCESS, SUCCESS", "IrpReuse A",
             "WskCloseSocket S A -> PENDING, complete SUCCESS", irps=("A",), socket="S",
         ),
     ),

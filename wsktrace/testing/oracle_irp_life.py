@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["judge"]
 
-_ERROR, _MORE_PROCESSING_REQUIRED = 0x80000000, 0xC0000016
+_ERROR = 0x80000000
 _CONTROLS = ("WskControlSocket", "WskControlClient")
 
 
@@ -33,6 +33,7 @@ class _Irp:
     completed: bool = False
     error: bool = False
     cancelled: bool = False
+    raw: list[tuple[Submission, Event]] = field(default_factory=list)  # uses for which nothing had made it ready
 
     @property
     def is_open(self) -> bool:
@@ -49,9 +50,6 @@ class _Driver:
     stacks: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     leaking: bool = False
     names: frozenset[str] = frozenset()
-    renewed: bool = False
-    keeps: dict[int, int] = field(default_factory=dict)  # id of an IrpComplete Start → what the routine returned
-    up: frozenset[int] = frozenset()  # IRPs that the driver completed itself
     out: list[Broken] = field(default_factory=list)
 
     def broken(self, rule: str, use: Submission, event: Event) -> None:
@@ -77,12 +75,17 @@ class _Driver:
             self.irps[address] = _Irp("IrpAllocate", ready=True)
         elif event.name in ("IrpInitialize", "IrpReuse"):
             self.touched(irp, event, "IRP-REINIT-PENDING")
+            if event.name == "IrpReuse":
+                self.still_the_drivers(irp)
+            irp.raw = []
             made = event.name if event.name == "IrpInitialize" else irp.made
             irp.ready, irp.made = True, made
             if irp.is_open:
                 irp.use = None
         elif event.name == "IrpFree":
             self.touched(irp, event, "IRP-FREE-PENDING")
+            if irp.made == "IrpAllocate":
+                self.still_the_drivers(irp)
             del self.irps[address]
         elif event.name == "IrpCancel":
             irp.cancelled |= irp.is_open and not irp.error
@@ -99,13 +102,16 @@ class _Driver:
         use = self.load.uses[at]
         irp = self.irps.setdefault(use.irp, _Irp())
         self.touched(irp, event, "")
-        reuses = "IrpReuse" in self.names or (irp.made == "IrpInitialize" and self.renewed)
         frees = irp.made == "IrpInitialize" or "IrpFree" in self.names
-        # an address may come back as that of an IRP from above; the driver's own stay with it when they complete
-        own = use.irp not in self.up and self.keeps.get(id(use.completion)) == _MORE_PROCESSING_REQUIRED
-        if irp.made and irp.use and irp.completed and not irp.ready and reuses and frees and own:
+        if irp.made and irp.use and irp.completed and not irp.ready and "IrpReuse" in self.names and frees:
+            irp.raw.append((use, event))
+        self.irps[use.irp] = _Irp(irp.made, use=use, place=at, raw=irp.raw)
+
+    def still_the_drivers(self, irp: _Irp) -> None:
+        """Believe what was put off: the address might have come back as that of an IRP from above."""
+        for use, event in irp.raw:
             self.broken("IRP-NOT-REINITIALIZED", use, event)
-        self.irps[use.irp] = _Irp(irp.made, use=use, place=at)
+        irp.raw = []
 
     def returned(self, at: int, event: Event) -> None:
         begun = self.load.start_of[at]
@@ -164,10 +170,7 @@ class _Driver:
 def judge(load: Load) -> Iterator[Broken]:
     """Yield what is broken in the load."""
     names = frozenset(event.name for event in load.events.values())
-    driver = _Driver(load, names=names, renewed=_renewed(load))
-    stops = [at for at in load.start_of if load.events[at].name == "IrpComplete"]
-    driver.keeps = {id(load.events[load.start_of[at]]): load.events[at].fields["Status"] for at in stops}
-    driver.up = frozenset(e.fields["Irp"] for e in load.events.values() if e.name == "IrpCompleteUp")
+    driver = _Driver(load, names=names)
     for at, event in load.events.items():
         frame = event.name == "IrpComplete" or event.name.endswith("Event")
         if event.name == "MemoryFree":
@@ -188,17 +191,3 @@ def judge(load: Load) -> Iterator[Broken]:
         elif frame and event.opcode == STOP and at in load.start_of:
             driver.stack(event).remove(load.start_of[at])
     yield from driver.out
-
-
-def _renewed(load: Load) -> bool:
-    """Whether some IRP was initialized again after a use, with nothing in between."""
-    latest: dict[int, str] = {}
-    for at, event in load.events.items():
-        irp = event.fields.get("Irp", 0)
-        if at in load.uses:
-            latest[irp] = "use"
-        elif event.name in ("IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree"):
-            if event.name == "IrpInitialize" and latest.get(irp) == "use":
-                return True
-            latest[irp] = event.name
-    return False
