@@ -12,6 +12,7 @@ from wsktrace.model.irps import Submissions, submissions
 from wsktrace.model.order import arrange
 from wsktrace.model.registrations import Registrations, registrations
 from wsktrace.model.sockets import Sockets, sockets
+from wsktrace.model.surroundings import Surroundings
 from wsktrace.model.traits import Traits, traits
 from wsktrace.model.world import World, make_world
 
@@ -34,6 +35,7 @@ class Life:
     descriptors: Descriptors
     registrations: Registrations
     profile: Profile
+    surroundings: Surroundings = field(default_factory=Surroundings)
     first_irp: int = 0
     first_socket: int = 0
     first_descriptor: int = 0
@@ -49,8 +51,16 @@ class Lives:
     lives: list[Life] = field(default_factory=list)
 
 
-def build(ops: Operations, facts: FileFacts, profile: Profile, *, pointer_size: int = 8) -> Lives:
+def build(
+    ops: Operations,
+    facts: FileFacts,
+    profile: Profile,
+    *,
+    pointer_size: int = 8,
+    surroundings: Surroundings | None = None,
+) -> Lives:
     """Rebuild all lives. Brings ``ops`` into trace order, in place."""
+    around = surroundings or Surroundings(facts)
     result = Lives(ops, facts)
     irp = socket = descriptor = registration = 0
     tolerance = round(profile.order_tolerance_ms * 1e6)
@@ -66,6 +76,7 @@ def build(ops: Operations, facts: FileFacts, profile: Profile, *, pointer_size: 
             descriptors=descriptors(world, irps),
             registrations=registrations(world),
             profile=profile,
+            surroundings=around,
             first_irp=irp,
             first_socket=socket,
             first_descriptor=descriptor,

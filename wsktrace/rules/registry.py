@@ -16,6 +16,7 @@ from wsktrace.rules import (
     irps,
     irql,
     memory,
+    memory_buffers,
     nesting,
     registration,
     socket_end,
@@ -44,8 +45,8 @@ FAMILIES: dict[str, str] = {
 #: Modules that declare rules, in the order in which these are shown.
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_life, nesting, irql, creation, creation_calls,
-    creation_unused, memory, callbacks, enabling, callback_results, sockets, socket_state, socket_end, registration,
-    trace_quality,
+    creation_unused, memory, memory_buffers, callbacks, enabling, callback_results, sockets, socket_state, socket_end,
+    registration, trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

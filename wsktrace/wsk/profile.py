@@ -6,6 +6,7 @@ It is a TOML file; this module reads it into typed structs with msgspec, so that
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -13,9 +14,14 @@ from pathlib import Path
 import msgspec
 
 from wsktrace.errors import FormatError, UsageError
+from wsktrace.wsk.constants import CATEGORIES, WSK_FLAG_BASIC_SOCKET
 from wsktrace.wsk.operations import CODES, OPS
 
 __all__ = ["Profile", "Provider", "Thresholds", "load_profile"]
+
+#: Category that has a client dispatch table → its Flags.
+_FLAGS = {name: flags for flags, name in CATEGORIES.items() if flags != WSK_FLAG_BASIC_SOCKET}
+_OFFSET = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +49,10 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a driver's events become operations, and the limits of the rules."""
+    """How a driver's events become operations, and the limits of the rules.
+
+    ``dispatch`` says which client dispatch table lies where in the driver's image: offset in hexadecimal → category.
+    """
 
     name: str
     title: str
@@ -51,6 +60,12 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_tolerance_ms: float = 1.0
     deadlines_s: dict[str, float] = {}
     thresholds: Thresholds = Thresholds()
+    dispatch: dict[str, str] = {}
+
+    @property
+    def dispatch_kinds(self) -> dict[int, int]:
+        """Offset of each client dispatch table in the driver's image → Flags of its category."""
+        return {int(offset, 16): _FLAGS[kind] for offset, kind in self.dispatch.items()}
 
     def deadline_s(self, code: int) -> float:
         """Return how long an IRP of that operation may stay pending, seconds; 0 is without limit."""
@@ -86,4 +101,10 @@ def load_profile(name: str = "native") -> Profile:
     unknown = sorted(set(profile.deadlines_s) - set(CODES))
     if unknown:
         raise FormatError(f"profile {name}: [deadlines_s] names unknown operations: {', '.join(unknown)}")
+    for offset, kind in profile.dispatch.items():
+        if not _OFFSET.fullmatch(offset) or kind not in _FLAGS:
+            raise FormatError(
+                f"profile {name}: [dispatch] {offset} = {kind}: it names offsets in the driver's image (0x3040) "
+                f"and the kind of table there: {', '.join(_FLAGS)}"
+            )
     return profile
