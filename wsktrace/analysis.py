@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.contents import Contents
     from wsktrace.decode.symbols import Symbols
     from wsktrace.model.lives import Lives
+    from wsktrace.model.surroundings import SurroundingsBook
     from wsktrace.rules.findings import Judgement
     from wsktrace.wsk.mapping import Reading
 
@@ -63,6 +64,7 @@ class Analysis:
         self._contents: Contents | None = None
         self.file = open_trace(source, member=member)
         self._reading: Reading | None = None
+        self._beside: SurroundingsBook | None = None
         self._lives: Lives | None = None
         self._judgement: Judgement | None = None
         self._sha256: str | None = None
@@ -101,10 +103,15 @@ class Analysis:
     def reading(self) -> Reading:
         """The file, read once: operations and inventory."""
         if self._reading is None:
+            from wsktrace.model.surroundings import SurroundingsBook
             from wsktrace.wsk.mapping import read
 
+            self._beside = SurroundingsBook()
             self._reading = read(
-                self.file, profile=self.profile, progress=lambda done, total: self._say("reading", done, total)
+                self.file,
+                profile=self.profile,
+                beside=self._beside.add,
+                progress=lambda done, total: self._say("reading", done, total),
             )
         return self._reading
 
@@ -118,8 +125,13 @@ class Analysis:
             reading = self.reading
             self._say("rebuilding lives", 0, 0)
             size = self.file.header.pointer_size
+            facts, tolerance = facts_of(self.file), round(self.profile.order_tolerance_ms * 1e6)
             self._lives = build(
-                reading.operations, facts_of(self.file), self.profile, pointer_size=size if size in (4, 8) else 8
+                reading.operations,
+                facts,
+                self.profile,
+                pointer_size=size if size in (4, 8) else 8,
+                surroundings=self._beside.done(facts, self.file.clock.to_ns, tolerance) if self._beside else None,
             )
         return self._lives
 

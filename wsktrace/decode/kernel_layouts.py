@@ -8,7 +8,9 @@ TcpIp, UdpIp, PerfInfo, Lost_Event); driver-profiles, 6.2 (DRIVER events); etl-a
 ETW writes into the header buffer). Seen whole in real traces: Process 1, 3, 4, 5, Thread 3 (with a name since Windows
 10), Image 0 to 3, StackWalk, ImageID, disk reads, writes and flushes, TcpIp and UdpIp sends and receives, samples.
 DRIVER events were found in no public trace: that they are packed is documented and what the type information of
-Windows 10 and 11 says; 64-bit systems before Vista declared them with C's padding; both are taken.
+Windows 10 and 11 says; 64-bit systems before Vista declared them with C's padding; both are taken. Nor were PoolTrace
+events: their fields are those of the registered MOF class and of the kernel's own type information (_ETW_POOL_EVENT,
+Windows 10 and 11), which agree; types and group are those of ntwmi.h.
 """
 
 from __future__ import annotations
@@ -279,6 +281,15 @@ _IMAGE_ID: Final = KernelClass(
     ),
 )
 
+_ALLOCATION: Final = "Type:hex32 Tag:hex32 NumberOfBytes:ptr Entry:ptr"
+_POOL: Final = KernelClass(
+    "PoolTrace",
+    "0268a8b6-74fd-4302-9dd0-6e8f1795c0cf",
+    ((14, (32, 33, 34, 35)),),
+    {32: "AllocPool", 33: "AllocPoolSession", 34: "FreePool", 35: "FreePoolSession"},
+    (Shape((2,), (32, 34), _ALLOCATION), Shape((2,), (33, 35), f"{_ALLOCATION} SessionId:u32")),
+)
+
 _HEADER: Final = KernelClass(
     "EventTrace",
     "68fdd900-4a3e-11d1-84f4-0000f80464e3",
@@ -287,4 +298,4 @@ _HEADER: Final = KernelClass(
     (Shape((2,), (64,), "GuidSig:guid Age:u32 PdbFileName:str"), Shape((2,), (66,), "BuildLab:str")),
 )
 
-CLASSES: Final = (_DISK_IO, _PROCESS, _THREAD, _IMAGE, _STACK, _TCP, _UDP, _PERF, _LOST, _IMAGE_ID, _HEADER)
+CLASSES: Final = (_DISK_IO, _PROCESS, _THREAD, _IMAGE, _STACK, _TCP, _UDP, _PERF, _LOST, _IMAGE_ID, _POOL, _HEADER)

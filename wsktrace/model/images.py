@@ -16,18 +16,18 @@ from uuid import UUID
 import numpy as np
 
 from wsktrace.decode.debug_ids import MAX_IDS, DebugId, debug_ids, pdb_name
-from wsktrace.decode.formats import RecordKey
 from wsktrace.decode.kernel import KernelFormats
 from wsktrace.decode.layout import decode
-from wsktrace.etl.types import Kind
 from wsktrace.model.image_index import AddressIndex
+from wsktrace.model.kernel_rows import kernel_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from wsktrace.decode.columns import Decoded
+    from wsktrace.decode.formats import RecordKey
     from wsktrace.etl.types import Chunk, GuidTable
 
 __all__ = ["ALWAYS", "MAX_RECORDS", "NEVER", "Image", "ImageBook", "ImageMap"]
@@ -42,12 +42,8 @@ MAX_RECORDS: Final = 1 << 18
 _UNLOAD, _START, _END, _LOAD, _INFO, _PDB = 2, 3, 4, 10, 0, 36
 _IMAGE: Final = UUID("2cb15d1d-5fc1-11d2-abe1-00a0c911f518").bytes_le
 _IMAGE_ID: Final = UUID("b3e675d7-2554-4f18-830b-2762732560de").bytes_le
-_HOOKS: Final = (0x1402, 0x1403, 0x1404, 0x140A, 0x030A)
-_NARROW: Final = (Kind.SYSTEM32, Kind.COMPACT32, Kind.PERFINFO32, Kind.FULL32, Kind.INSTANCE32)
-_KERNEL: Final = (
-    Kind.SYSTEM32, Kind.SYSTEM64, Kind.COMPACT32, Kind.COMPACT64, Kind.PERFINFO32, Kind.PERFINFO64,
-)  # fmt: skip
-_CLASSIC: Final = (Kind.FULL32, Kind.FULL64, Kind.INSTANCE32, Kind.INSTANCE64)
+_HOOKS: Final = np.isin(np.arange(1 << 16), (0x1402, 0x1403, 0x1404, 0x140A, 0x030A))
+_CLASSES: Final = {_IMAGE: (_UNLOAD, _START, _END, _LOAD), _IMAGE_ID: (_INFO, _PDB)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ class ImageBook:
 
     def add(self, chunk: Chunk, guids: GuidTable) -> None:
         """Take the image records of one chunk."""
-        for key, rows in _image_rows(chunk, guids):
+        for key, rows in kernel_rows(chunk, guids, _HOOKS, _CLASSES):
             found = KernelFormats().find(key)
             if found is None:
                 continue
@@ -124,29 +120,6 @@ class ImageBook:
         placed = {(i.pid, i.base) for i in images}
         images += _lives([s for s in self._seen if s.what == _INFO and (s.image.pid, s.image.base) not in placed])
         return ImageMap(tuple(_with_pdbs(images, self._pdbs)), tuple(self._ids))
-
-
-def _image_rows(chunk: Chunk, guids: GuidTable) -> Iterable[tuple[RecordKey, NDArray[np.int64]]]:
-    """Yield the kinds of records that tell of images, and their rows."""
-    r = chunk.records
-    kernel = np.isin(r.kind, _KERNEL) & np.isin(r.id, _HOOKS)
-    classic = np.isin(r.kind, _CLASSIC)
-    about: NDArray[np.bool_] = np.zeros(len(r), np.bool_)
-    for guid, types in ((_IMAGE, (_UNLOAD, _START, _END, _LOAD)), (_IMAGE_ID, (_INFO, _PDB))):
-        code = guids.codes.get(guid)
-        if code is not None:
-            about |= (r.guid == code) & np.isin(r.opcode, types)
-    rows = np.flatnonzero(kernel | (classic & about))
-    packed = r.kind[rows].astype(np.int64) << 56 | (r.guid[rows].astype(np.int64) + 1) << 24
-    packed |= np.where(kernel[rows], r.id[rows], r.opcode[rows]).astype(np.int64) << 8 | r.version[rows]
-    for kind in np.unique(packed).tolist():
-        guid = (kind >> 24 & 0xFFFFFFFF) - 1
-        header, number, version = kind >> 56, kind >> 8 & 0xFFFF, kind & 0xFF
-        pointer = 4 if header in _NARROW else 8
-        if header in _KERNEL:
-            yield RecordKey("kernel", b"", number, version, number & 0xFF, pointer), rows[packed == kind]
-        else:
-            yield RecordKey("classic", guids.raw[guid], number, version, number, pointer), rows[packed == kind]
 
 
 def _read(key: RecordKey, chunk: Chunk, done: Decoded) -> list[_Seen]:

@@ -13,6 +13,7 @@ from wsktrace.model.irps import Submissions, submissions
 from wsktrace.model.order import arrange
 from wsktrace.model.registrations import Registrations, registrations
 from wsktrace.model.sockets import Sockets, sockets
+from wsktrace.model.surroundings import Surroundings
 from wsktrace.model.traits import Traits, traits
 from wsktrace.model.world import World, make_world
 
@@ -35,8 +36,12 @@ class Life:
     descriptors: Descriptors
     registrations: Registrations
     profile: Profile
+<<<<<<< HEAD
     file: FileFacts
     clock: ClockSteps
+=======
+    surroundings: Surroundings = field(default_factory=Surroundings)
+>>>>>>> i4-memory
     first_irp: int = 0
     first_socket: int = 0
     first_descriptor: int = 0
@@ -52,8 +57,16 @@ class Lives:
     lives: list[Life] = field(default_factory=list)
 
 
-def build(ops: Operations, facts: FileFacts, profile: Profile, *, pointer_size: int = 8) -> Lives:
+def build(
+    ops: Operations,
+    facts: FileFacts,
+    profile: Profile,
+    *,
+    pointer_size: int = 8,
+    surroundings: Surroundings | None = None,
+) -> Lives:
     """Rebuild all lives. Brings ``ops`` into trace order, in place."""
+    around = surroundings or Surroundings(facts)
     result = Lives(ops, facts)
     irp = socket = descriptor = registration = 0
     clock = clock_steps(ops, facts)
@@ -70,8 +83,12 @@ def build(ops: Operations, facts: FileFacts, profile: Profile, *, pointer_size: 
             descriptors=descriptors(world, irps),
             registrations=registrations(world),
             profile=profile,
+<<<<<<< HEAD
             file=facts,
             clock=clock,
+=======
+            surroundings=around,
+>>>>>>> i4-memory
             first_irp=irp,
             first_socket=socket,
             first_descriptor=descriptor,

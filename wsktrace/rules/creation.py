@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from wsktrace.rules.blocks import CAPTURE, RELEASE, blocks
 from wsktrace.rules.facts import REGISTRATION, Facts
+=======
+from wsktrace.model.filefacts import NEVER
+from wsktrace.rules.facts import REGISTRATION, Facts, duration
+>>>>>>> i4-memory
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, Answer, doubt_if, local, never, precedence
 from wsktrace.wsk import constants as c
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FAMILY = "creation"
+_INFO, _WARNING, _ERROR = range(3)
 _FLAG_NAMES = {
     0: "WSK_FLAG_BASIC_SOCKET",
     1: "WSK_FLAG_LISTEN_SOCKET",
@@ -278,52 +284,71 @@ def transport_combo(f: Facts) -> Instances:
 
 @rule(
     "OWNER-CONTEXT",
-    severity="info",
+    severity="warning",
     party="client",
     shape="L",
     source="seed page, OwningProcess and OwningThread",
-    needs="entries of creations with OwningProcess and OwningThread",
+    needs=(
+        "entries of creations with OwningProcess and OwningThread; "
+        "for processes that had ended the kernel logger's process events in the same file"
+    ),
     traced=("WskSocket", "WskSocketConnect"),
-    advice="Give the process of that thread too, or neither.",
-    limits="Nothing can be proven wrong from the pointers; this is worth a look, no more.",
+    advice="Give the process of that thread too, or neither; and no process that has ended.",
+    limits=(
+        "Nothing can be proven wrong from the pointers; this is worth a look, no more. "
+        "A process that had ended is a warning; whether its object was kept by a reference is not traced."
+    ),
 )
 def owner_context(f: Facts) -> Instances:
     """OwningThread picks a thread's security context inside OwningProcess, so it comes with a process.
 
-    With OwningProcess NULL the current process is meant, which in a worker or DPC is not the thread's own.
+    With OwningProcess NULL the current process is meant, which in a worker or DPC is not the thread's own. A process
+    that ended before the call has no security context to give, and its address may be that of another one soon.
     """
     rows = f.enters("WskSocket", "WskSocketConnect")
     process, k1 = f.arg("owning_process", rows)
     thread, k2 = f.arg("owning_thread", rows)
-    broken = local((thread != 0) & (process == 0), k1 & k2)
-    return _of_calls(
-        f,
-        rows,
-        np.ones(len(rows), bool),
-        broken,
-        lambda i: f"{f.op_name(rows[i])} was given OwningThread {f.say(thread[i])} without an OwningProcess",
+    ops = f.ops
+    ended, doubt = f.life.surroundings.process_ended(
+        process.astype(np.uint64), ops.time[rows], ops.cpu[rows], ops.pid[rows]
     )
+    gone = (ended > NEVER) & k1
+    broken = local((thread != 0) & (process == 0), k1 & k2) | Answer(gone, np.where(gone, doubt, 0).astype(np.uint8))
+
+    def tell(i: int) -> str:
+        if gone[i]:
+            since = duration(int(ops.time[rows[i]]) - int(ended[i]))
+            return f"{f.op_name(rows[i])} was given OwningProcess {f.say(process[i])}, which had ended {since} before"
+        return f"{f.op_name(rows[i])} was given OwningThread {f.say(thread[i])} without an OwningProcess"
+
+    found = _of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
+    found.severity = np.where(gone, _WARNING, _INFO)
+    return found
 
 
 @rule(
     "DISPATCH-KIND",
-    severity="warning",
+    severity="error",
     party="client",
     shape="F",
     source="seed page, Dispatch (structure by category)",
-    needs="entries of creations and accepts with Flags and Dispatch",
+    needs=(
+        "entries of creations and accepts with Flags and Dispatch; "
+        "for a table's own kind the profile's [dispatch] and the driver's image base"
+    ),
     traced=("creations", "WskAcceptEvent return"),
     advice="Keep one client dispatch structure per socket category and pass the one of the socket's category.",
     limits=(
-        "A trace does not show a table's type. "
-        "That one table serves two categories says that one of the two is wrong, not which."
+        "A trace does not show a table's type. That one table serves two categories says that one of the two is wrong, "
+        "not which: a warning. An error is what a profile names: offsets in the driver's image and their kinds."
     ),
 )
 def dispatch_kind(f: Facts) -> Instances:
     """Dispatch must point at the client dispatch structure of the socket's category.
 
     Learned: one driver load gave the same table to sockets of two categories, and their structures differ, so for one
-    of them WSK calls through a table of the wrong type.
+    of them WSK calls through a table of the wrong type. Known: the profile says which table lies at that offset of the
+    driver's image.
     """
     rows = f.dispatch_givers
     accepts = ~f.op_is(rows, "WskSocket", "WskSocketConnect")
@@ -336,16 +361,33 @@ def dispatch_kind(f: Facts) -> Instances:
     usable = (known | always) & has & (dispatch != 0) & np.isin(flags, (1, 2, 4, 8))
     lane = f.lane(rows[usable], dispatch[usable])
     kind = flags[usable][lane.order]
-    earlier = lane.last(np.ones(len(lane), bool))
+    table = dispatch[usable][lane.order]
+    named = _named_kinds(f, lane.rows, table)
+    earlier = lane.last(named < 0)
     other = lane.row_of(earlier)
     differs = (earlier >= 0) & (kind[np.maximum(earlier, 0)] != kind) if len(lane) else np.zeros(0, bool)
-    broken = Answer(differs, np.where(earlier >= 0, f.world.touch(other, lane.rows), 0).astype(np.uint8))
-    table = dispatch[usable][lane.order]
+    learned = Answer(differs, np.where(earlier >= 0, f.world.touch(other, lane.rows), 0).astype(np.uint8))
+    wrong = (named >= 0) & (named != kind)
+    broken = Answer(np.where(named >= 0, wrong, learned.seen), np.where(named >= 0, 0, learned.doubt).astype(np.uint8))
 
     def tell(i: int) -> str:
-        now, before = c.category_of(int(kind[i])), c.category_of(int(kind[earlier[i]]))
+        now = c.category_of(int(kind[i]))
+        if wrong[i]:
+            of = c.category_of(int(named[i]))
+            return f"dispatch table {f.say(table[i])}, which is one for {of} sockets, was given to a {now} socket"
+        before = c.category_of(int(kind[earlier[i]]))
         return f"dispatch table {f.say(table[i])} was given to a {now} socket after a {before} socket"
 
     found = _of_calls(f, lane.rows, np.ones(len(lane), bool), broken, tell, outside=int((~usable).sum()))
-    found.evidence = (other, lane.rows)
+    found.evidence = (np.where(named >= 0, -1, other), lane.rows)
+    found.severity = np.where(wrong, _ERROR, _WARNING)
     return found
+
+
+def _named_kinds(f: Facts, rows: NDArray[np.integer[Any]], table: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the Flags of the category that the profile says each table is of, -1 where it says nothing."""
+    named = np.full(len(rows), -1, np.int64)
+    offset = table.astype(np.uint64) - f.ops.image[rows]
+    for place, flags in f.profile.dispatch_kinds.items():
+        named[offset == np.uint64(place)] = flags
+    return named

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.model.doubt import CAP
+from wsktrace.model.doubt import ALIAS, CAP
 from wsktrace.model.lanes import codes_of
 from wsktrace.rules.facts import IRP, Facts
-from wsktrace.rules.shapes import Answer, overlap
+from wsktrace.rules.shapes import Answer, doubt_if, overlap
 from wsktrace.wsk.operations import Phase
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Frees", "hidden_free", "inside"]
+__all__ = ["Frees", "hidden_free", "inside", "open_doubt"]
 
 #: Pairs of a free and an address in it that are looked at; frees of more cover their first address only.
 _MOST_PAIRS = 1 << 22
@@ -126,3 +126,14 @@ def inside(
     was = np.flatnonzero(earlier >= 0)
     hidden[was] |= world.unordered(earlier[was], start[was])
     return overlap(world, start, end, chosen, order) | Answer(np.zeros(len(start), np.bool_), hidden), matters
+
+
+def open_doubt(f: Facts, use: NDArray[np.integer[Any]], point: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return why uses of IRPs (-1: none) that were not seen to complete may have, before a row."""
+    irps = f.irps
+    here = use >= 0
+    absent = here & (np.append(irps.complete, 0)[use] < 0)
+    doubt = np.where(absent, np.append(irps.absent_doubt | irps.ret_doubt, 0)[use], 0).astype(np.uint8)
+    again, reset = np.append(irps.next_enter, -1)[use], np.append(irps.reset, -1)[use]
+    presumed = ((again >= 0) & (again < point)) | ((reset >= 0) & (reset < point))
+    return doubt | doubt_if(absent & presumed, ALIAS)

@@ -1,39 +1,24 @@
-"""Rules about memory that WSK was given: contexts, tables, buffers, registration blocks."""
+"""Rules about memory that WSK was given for long: contexts, dispatch tables, registration blocks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wsktrace.model.irps import PENDING
+from wsktrace.model.surroundings import NONPAGED, PAGED, UNKNOWN
 from wsktrace.rules.enabled import enabled_around, may_be_enabled
-from wsktrace.rules.facts import IRP, REGISTRATION, SOCKET, Facts, so
-from wsktrace.rules.freed import Frees, inside
+from wsktrace.rules.facts import IRP, REGISTRATION, SOCKET, Facts, duration, so
+from wsktrace.rules.freed import Frees, inside, open_doubt
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import ALIAS, CAP, doubt_if
+from wsktrace.rules.shapes import ALIAS, CAP, doubt_if, local
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FAMILY = "memory"
-#: Arguments that point at memory of the caller, and whether WSK uses it until the IRP has completed.
-_BUFFERS = {
-    "input_buffer": True,
-    "output_buffer": True,
-    "address": True,
-    "buffer": False,
-    "local_address": False,
-    "remote_address": False,
-}
-_WORDS = {
-    "input_buffer": "InputBuffer",
-    "output_buffer": "OutputBuffer",
-    "address": "Address",
-    "buffer": "Buffer",
-    "local_address": "LocalAddress",
-    "remote_address": "RemoteAddress",
-}
+_WARNING, _ERROR = 1, 2
 
 
 def _given_at(f: Facts) -> NDArray[np.int64]:
@@ -73,15 +58,68 @@ def _close_doubt(f: Facts, at: NDArray[np.int64], point: NDArray[np.int64]) -> N
     return doubt | doubt_if(unread & (ret >= 0), CAP) | open_doubt(f, use, point) | doubt_if(begun & (use < 0), CAP)
 
 
-def open_doubt(f: Facts, use: NDArray[np.integer[Any]], point: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return why uses of IRPs (-1: none) that were not seen to complete may have, before a row."""
-    irps = f.irps
-    here = use >= 0
-    absent = here & (np.append(irps.complete, 0)[use] < 0)
-    doubt = np.where(absent, np.append(irps.absent_doubt | irps.ret_doubt, 0)[use], 0).astype(np.uint8)
-    again, reset = np.append(irps.next_enter, -1)[use], np.append(irps.reset, -1)[use]
-    presumed = ((again >= 0) & (again < point)) | ((reset >= 0) & (reset < point))
-    return doubt | doubt_if(absent & presumed, ALIAS)
+@rule(
+    "CONTEXT-PAGED",
+    severity="error",
+    party="client",
+    shape="L",
+    source="seed page, SocketContext (must be in nonpaged memory)",
+    needs=(
+        "creations and accepts with SocketContext, and in the same file the kernel logger's pool events (the "
+        "allocation of the context) or thread events (limits of stacks)"
+    ),
+    traced=("creations", "WskAcceptEvent return"),
+    advice="Allocate the context from nonpaged pool, and free it after the close has completed.",
+    limits=(
+        "The native provider does not say where an address lies: without pool or thread events of the kernel logger "
+        "nothing is decided, nor for memory that was allocated before these were traced. A stack is a warning: it may "
+        "be paged out while its thread waits, and is gone when the function returns."
+    ),
+)
+def context_paged(f: Facts) -> Instances:
+    """The context of a socket lies in nonpaged memory.
+
+    WSK hands it to callbacks that run at up to DISPATCH_LEVEL, where a page fault is fatal.
+    """
+    rows = f.dispatch_givers
+    given, has_given = f.arg("socket_context", rows)
+    accepted, has_accepted = f.arg("accept_socket_context", rows)
+    accepts = ~f.op_is(rows, "WskSocket", "WskSocketConnect")
+    context = np.where(accepts, accepted, given).astype(np.uint64)
+    known = np.where(accepts, has_accepted, has_given)
+    some = ~known | (context != 0)
+    rows, context, known = rows[some], context[some], known[some]
+    around, ops = f.life.surroundings, f.ops
+    time = ops.time[rows]
+    pool, doubt, since = around.pools(context, time, ops.cpu[rows])
+    stack = around.stacks(ops.tid[rows], time)
+    inside = stack.hold(context) & known
+    paged = pool == PAGED
+    broken = local((paged | inside) & (pool != NONPAGED), known & ((pool != UNKNOWN) | inside))
+    broken = broken.doubting(doubt, doubt_if(inside & (pool == NONPAGED), ALIAS))
+    broken = broken.doubting(np.where(inside & (pool == UNKNOWN), stack.doubt, 0).astype(np.uint8))
+
+    def tell(i: int) -> str:
+        what = f"{f.op_name(rows[i])} was given context {f.say(context[i])}"
+        if paged[i]:
+            return f"{what}, which was allocated from paged pool {duration(int(time[i]) - int(since[i]))} before"
+        return f"{what}, which lies in the stack of the calling thread"
+
+    use, on = f.submission(rows), f.socket_of(rows)
+    return Instances(
+        rows,
+        np.ones(len(rows), bool),
+        broken,
+        "operations",
+        rows,
+        use,
+        on,
+        tell,
+        (rows,),
+        about=context,
+        severity=np.where(paged, _ERROR, _WARNING),
+        outside=int((~some).sum()),
+    )
 
 
 @rule(
@@ -166,105 +204,6 @@ def context_lifetime(f: Facts) -> Instances:
 
 def _twice(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([rows, rows])
-
-
-@rule(
-    "BUFFER-LIFETIME",
-    severity="error",
-    party="client",
-    shape="I",
-    source="DDI control_client, control_socket, get_local_address, get_remote_address (valid until completion)",
-    needs=(
-        "MemoryFree with Address and Size, entries and returns of calls with the addresses of their buffers, "
-        "IrpComplete, and that the IRP is the driver's own"
-    ),
-    traced=("MemoryFree", "calls", "calls return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
-    advice="Free the buffers of a call in or after the completion routine of its IRP.",
-    limits=(
-        "How long WSK reads a WSK_BUF, or the address given to a bind or connect, after the call has returned is not "
-        "documented, and the memory that a WSK_BUF describes is not traced: freed while only the IRP is pending is "
-        "unknown. MemoryFree is optional: a driver that never traces one says nothing."
-    ),
-)
-def buffer_lifetime(f: Facts) -> Instances:
-    """The buffers of a call stay valid until it has returned, and where it is pending until the IRP has completed.
-
-    Buffers of control calls and of queries for an address are filled or read as long as the IRP is pending. Every other
-    buffer, and those of calls without an IRP, WSK may touch at least until the call returns.
-    """
-    rows, point, before, soft, field = _buffers(f)
-    irps, n = f.irps, np.int64(len(f.world))
-    use = f.submission(rows)
-    ret = f.world.mate[rows].astype(np.int64)
-    complete = np.append(irps.complete, -1)[use].astype(np.int64)
-    status, known = f.status(ret)
-    pending = (ret >= 0) & known & (status == PENDING) & (use >= 0)
-    firm = np.where((ret >= 0) & (soft | ~pending), ret, n)
-    firm = np.where(complete >= 0, np.minimum(firm, complete), firm)
-    unread = (ret >= 0) & ~known & (use >= 0)
-
-    def doubts(at: NDArray[np.int64]) -> NDArray[np.uint8]:
-        span = rows[at], point[at]
-        doubt = f.unlogged(IRP, *span) | doubt_if(unread[at] & (ret[at] < point[at]), CAP)
-        linked = np.append(irps.link_doubt, 0)[use[at]]
-        return doubt | np.where(complete[at] >= 0, linked, 0).astype(np.uint8) | open_doubt(f, use[at], point[at])
-
-    broken, _ = inside(f, rows, firm, point, before, doubts)
-    later = soft & pending & (point > ret) & ((complete < 0) | (point < complete))
-    broken = broken.doubting(doubt_if(later, CAP))
-    names = list(_BUFFERS)
-
-    def tell(i: int) -> str:
-        name = _WORDS[names[field[i]]]
-        what = f"{name} {f.say(f.arg(names[field[i]], rows[i : i + 1])[0][0])} of {f.op_name(rows[i])}"
-        if ret[i] < 0 or point[i] < ret[i]:
-            return f"{what} was freed before the call had returned"
-        when = f"{f.since(point[i], complete[i])} before" if complete[i] >= 0 else "before"
-        return f"{what} was freed {when} IRP {f.say(irps.irp[use[i]])} had completed"
-
-    return Instances(
-        np.where(point >= 0, point, rows),
-        np.ones(len(rows), bool),
-        broken,
-        "irps",
-        use,
-        use,
-        f.socket_of(rows),
-        tell,
-        (rows, ret, point, complete),
-    )
-
-
-def _buffers(
-    f: Facts,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Return the calls with buffers, with the first free after each, the last before it, and which buffer that is.
-
-    The third is whether it is of no use to WSK once the call has returned, as far as documented.
-    """
-    n = len(f.world)
-    found = []
-    calls = np.zeros(n, np.bool_)
-    for name in _BUFFERS:
-        column = f.ops.sparse.get(name)
-        rows = column.rows[column.values != 0] if column is not None else np.zeros(0, np.int32)
-        calls[rows] = True
-        found.append(rows)
-    rows = np.flatnonzero(calls)
-    first, last = np.full(len(rows), n, np.int64), np.full(len(rows), -1, np.int64)
-    which = np.zeros(len(rows), np.int64)
-    soft = np.ones(len(rows), np.bool_)
-    for number, name in enumerate(_BUFFERS):
-        place = np.searchsorted(rows, found[number])
-        soft[place] &= not _BUFFERS[name]
-        frees = Frees(f, f.arg(name, found[number])[0])
-        if not frees.any:
-            continue
-        after, before = frees.after(found[number]), frees.before(found[number])
-        nearer = (after >= 0) & (after < first[place])
-        first[place[nearer]], which[place[nearer]] = after[nearer], number
-        last[place] = np.maximum(last[place], before)
-    return rows, np.where(first < n, first, -1), last, soft, which
 
 
 @rule(

@@ -21,6 +21,7 @@ from wsktrace.rules import (
     irps,
     irql,
     memory,
+    memory_buffers,
     nesting,
     registration,
     registration_calls,
@@ -58,9 +59,9 @@ FAMILIES: dict[str, str] = {
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
     creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
-    static_enabling, enabling_order, callback_results, indications, sockets, socket_state, socket_order,
-    socket_birth, socket_end, socket_force, socket_disconnect, registration, registration_calls, registration_end,
-    trace_quality,
+    enabling_order, callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect,
+    registration, registration_calls, registration_end, trace_quality, static_enabling, indications, socket_order,
+    socket_birth, memory_buffers,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from wsktrace.testing.draft import US, Draft, Fate, Fragment
 from wsktrace.testing.events import START, STOP, Event
+from wsktrace.testing.kernel_notes import NOTES
 from wsktrace.testing.native import complete
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _AREAS: Final[dict[str, tuple[int, int]]] = {
     "client": (0xFFFFB10A2B0060E0, 0x60),
     "object": (0xFFFFB10A2F884080, 0x480),
     "memory": (0xFFFFB10A30552040, 0x240),
+    "stack": (0xFFFFF58A1E3C4D00, 0x8000),
 }
 _IMAGE: Final = 0xFFFFF80244200000
 
@@ -238,14 +240,15 @@ class _Player:
         return tid
 
     def _log(self, draft: Draft, run: _Running, cpu: int, tid: int) -> None:
-        counted = draft.hole + (draft.fate is not Fate.UNSEEN)
+        noted = draft.name in NOTES
+        counted = draft.hole + (draft.fate is not Fate.UNSEEN and not noted)
         count = self.seq[draft.image] = self.seq.get(draft.image, 0) + counted
         self.out.lost += draft.hole + (draft.fate is Fate.LOST)
         image = image_base(draft.image, self.addresses.pointer_size)
         fields = {name: self._value(value, draft, run) for name, value in draft.fields.items()}
-        event = Event(self.now, cpu, tid, draft.pid, draft.name, draft.opcode, fields, image, count)
+        event = Event(self.now, cpu, tid, draft.pid, draft.name, draft.opcode, fields, image, None if noted else count)
         if draft.fate is Fate.LOGGED:
-            self.out.events.append(complete(event))
+            self.out.events.append(event if noted else complete(event))
         if (draft.name, draft.opcode) == ("DriverUnload", STOP):
             self.seq[draft.image] = 0
         if not run.fragment.keep:

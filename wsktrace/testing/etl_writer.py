@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from wsktrace.errors import FormatError
 from wsktrace.etl.types import Kind
-from wsktrace.testing import tlg_encode
+from wsktrace.testing import kernel_notes, tlg_encode
 from wsktrace.testing.etl_container import Session, streams
 from wsktrace.testing.etl_options import DEFAULT, TraceOptions
 from wsktrace.testing.etl_records import EXT_PROV_TRAITS, EXT_SCHEMA_TL, EXTENDED_INFO, RawRecord, ext_items
@@ -125,12 +125,14 @@ class NativeEncoder:
         """Return the event as an EVENT64 (or EVENT32) record, ``ticks`` of the clock later than its time.
 
         Fields that are not given are zero; a 32-bit image keeps the low 32 bits of pointers and sizes, and of
-        kernel addresses in ``ADDRESS_VALUES``.
+        kernel addresses in ``ADDRESS_VALUES``. Notes of the kernel logger become its records.
         """
-        plan = self._plan_of(event)
-        items, packing, names = plan.items, plan.packing, plan.names
         if event.time < 0:
             raise FormatError(f"{event.name} at {event.time} ns lies before the start of the trace")
+        if event.name in kernel_notes.NOTES:
+            return kernel_notes.record(event, self._options.clock_at(event.time) + ticks, self._options.image_bytes)
+        plan = self._plan_of(event)
+        items, packing, names = plan.items, plan.packing, plan.names
         given = event.fields
         values = [event.image if n == "Image" else event.seq if n == "Seq" else given.get(n, 0) for n in names]
         for i, floor in plan.narrow:

@@ -81,6 +81,10 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     "WSK-OWNER-CONTEXT": (
         one("open S Flags=connection OwningThread=thread", "close S", irps=RUN[1:2], socket="S"),
         one("run WskSocketConnect OwningThread=thread -> PENDING, complete CONNECTION_REFUSED", irps=RUN[1:2]),
+        one(
+            "process starts P", "run WskSocket Flags=datagram OwningProcess=P socket=S", "close S", "process ends P",
+            "run WskSocket Flags=datagram OwningProcess=P socket=T", "close T", irps=RUN[3:4], socket="T",
+        ),
     ),
     "WSK-CLIENT-NULL": (
         one(

@@ -11,6 +11,17 @@ __all__ = ["FAULTS"]
 _SECOND = "WskRegister R2 ClientDispatch=own -> SUCCESS"
 
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
+    "WSK-CONTEXT-PAGED": (
+        one("pool paged ctx 512", CONNECTED, "close S", "pool free ctx", irps=RUN[1:2], socket="S", subject="ctx"),
+        one("stack ctx", CONNECTED, "close S", irps=RUN[1:2], socket="S", subject="ctx"),
+        one(
+            "open L Flags=listen SocketContext=ctx Dispatch=listening DispatchMembers=accept", "run WskBind L",
+            "enable L accept|receive", "pool nonpaged ctx2", "pool free ctx2", "pool paged ctx2", "wait 5ms",
+            "WskAcceptEvent ctx S -> SUCCESS AcceptSocketContext=ctx2 AcceptSocketDispatch=faulty"
+            " DispatchMembers=receive",
+            "close S", "close L", socket="S", subject="ctx2",
+        ),
+    ),
     "WSK-CONTEXT-LIFETIME": (
         one(CONNECTED, "MemoryFree ctx", "close S", irps=RUN[1:2], socket="S"),
         one(

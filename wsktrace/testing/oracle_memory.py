@@ -54,6 +54,7 @@ class _Story:
 
 def judge(load: Load) -> Iterator[Broken]:
     """Yield what is broken in the load."""
+    yield from _noted(load)
     story = _Story(load)
     if story.frees:
         yield from _contexts(story)
@@ -157,3 +158,37 @@ def _blocks(story: _Story) -> Iterator[Broken]:
         freed = story.freed([block, event.fields["ClientDispatch"]], at, min(ends, default=story.end))
         if freed:
             yield Broken("WSK-REG-BLOCK-LIFETIME", 0, 0, freed.time)
+
+
+def _noted(load: Load) -> Iterator[Broken]:
+    """Judge by what the kernel logger notes: contexts in paged pool or on the stack, processes that had ended."""
+    blocks: dict[int, tuple[int, int]] = {}
+    stacks: dict[int, int] = {}
+    ended: dict[int, int] = {}
+    for at, event in load.events.items():
+        fields = event.fields
+        if event.name == "PoolAllocate":
+            blocks[fields["Entry"]] = fields["Bytes"], fields["Type"]
+        elif event.name == "PoolFree":
+            blocks.pop(fields["Entry"], None)
+        elif event.name == "ThreadStack":
+            stacks[event.tid] = fields["Stack"] // 0x8000
+        elif event.name == "ThreadEnd":
+            stacks.pop(event.tid, None)
+        elif event.name in ("ProcessStart", "ProcessEnd"):
+            ended[fields["Process"]] = event.name == "ProcessEnd"
+        else:
+            socket = _address(load, at)
+            if fields.get("OwningProcess") and ended.get(fields["OwningProcess"]):
+                yield Broken("WSK-OWNER-CONTEXT", fields["Irp"], socket, event.time)
+            context = fields.get("AcceptSocketContext", 0)
+            if event.name in ("WskSocket", "WskSocketConnect") and event.opcode == START:
+                context = fields["SocketContext"]
+            kinds = [kind for entry, (size, kind) in blocks.items() if entry <= context < entry + size]
+            if context and (kinds == [1] or (not kinds and stacks.get(event.tid, -1) == context // 0x8000)):
+                yield Broken("WSK-CONTEXT-PAGED", fields.get("Irp", 0), socket, event.time, context)
+
+
+def _address(load: Load, at: int) -> int:
+    use = load.uses.get(at)
+    return use.address if use else 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from wsktrace.errors import FormatError
 from wsktrace.testing.draft import US, Draft, Fate
 from wsktrace.testing.events import INFO, START, STOP
+from wsktrace.testing.kernel_notes import NOTES
 from wsktrace.testing.native import DATA_CALLS, EVENTS, NativeEvent, native_event
 from wsktrace.testing.vocabulary import KINDS, SOCKET_CODES, STATUSES, suggestion
 from wsktrace.wsk import constants as wsk
@@ -166,6 +167,18 @@ class Recorder:
         if name == "WskTransport":
             given.setdefault("Client", "C")
         self._emit(declared, {**_DEFAULTS.get(name, {}), **given}, place or self.place, _START_GAP)
+
+    def note(self, name: str, fields: Mapping[str, Value], place: Place | None = None) -> None:
+        """Write what the kernel logger notes; see ``kernel_notes``."""
+        where = place or self.place
+        for field, value in fields.items():
+            if isinstance(value, str):
+                self.kinds.setdefault(value, NOTES[name][field])
+        gap = _START_GAP + self._wait
+        self.drafts.append(
+            Draft(gap, where.cpu, where.tid, where.pid, name, INFO, dict(fields), self.image, self.fate, self._hole)
+        )
+        self._wait = self._hole = 0
 
     def start(self, name: str, fields: Mapping[str, Value], place: Place | None = None) -> None:
         """Write the Start of a call, callback or completion routine; callbacks run in a DPC unless told otherwise."""

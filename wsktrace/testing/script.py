@@ -30,6 +30,10 @@ processor, ``+5ms`` time that passes first (ns, us, ms, s). Alone on a line they
 success unless an arrow says otherwise; ``open S Flags=listen`` and ``close S`` are ``run WskSocket`` and
 ``run WskCloseSocket``; ``enable S receive|disconnect``; ``cache own sd`` and ``release sd`` of a security descriptor.
 
+**The kernel logger.** ``stack ctx``: the thread's stack holds what is named so; ``thread ends``; blocks of pool with
+``pool paged ctx 256``, ``pool nonpaged ctx``, ``pool free ctx``; ``process starts P``, ``process ends P``;
+``image unloads``. A name that stands here first gets an address that fits.
+
 **The trace.** ``wait 12s``. ``lost 3``: three events were lost here; ``lost <statement>``: the events of the statement
 were. ``late``: the session starts here, nothing before it is recorded. ``wrapped``: a circular file wrapped, and what
 stands before was overwritten. ``cut``: the file ends here, its session was never stopped. ``trace stopped=no lost=2
@@ -48,6 +52,7 @@ from typing import TYPE_CHECKING
 from wsktrace.testing.assemble import Addresses, assemble
 from wsktrace.testing.draft import MS, US, Draft, Fate, Fragment
 from wsktrace.testing.etl_options import DEFAULT
+from wsktrace.testing.kernel_notes import NOTES
 from wsktrace.testing.native import EVENTS
 from wsktrace.testing.statements import KEYWORDS, PHASES, POSITIONAL, Interpreter
 
@@ -188,6 +193,8 @@ def _enable(drafts: list[Draft], trace: Mapping[str, str]) -> None:
     level = _number(trace, "level", 5)
     without = set(trace.get("without", "").split("|"))
     for draft in drafts:
+        if draft.name in NOTES:
+            continue
         declared = EVENTS[draft.name, draft.opcode]
         kind = f"{draft.name}.{PHASES[draft.opcode]}"
         if not declared.keyword & keywords or declared.level > level or {draft.name, kind} & without:

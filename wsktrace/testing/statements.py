@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wsktrace.errors import FormatError
 from wsktrace.testing.draft import MS, SECOND, US, Fate
 from wsktrace.testing.events import INFO, START
+from wsktrace.testing.kernel_notes import VERBS, note
 from wsktrace.testing.native import EVENTS, SOCKET_CALLS
 from wsktrace.testing.recorder import Place, Recorder
 from wsktrace.testing.vocabulary import KINDS, STATUSES, field_words, number, status, suggestion, words
@@ -168,6 +169,8 @@ class Interpreter:
     def _statement(self, verb: str, args: list[str], tail: str | None, place: Place | None) -> None:
         if verb in self._verbs:
             self._verbs[verb](args, tail, place)
+        elif verb in VERBS:
+            self.recorder.note(*note(verb, args), place)
         elif verb in _CALLS:
             fields = self._fields(verb, args, POSITIONAL[verb])
             if verb == "IrpComplete":
@@ -178,7 +181,7 @@ class Interpreter:
         elif verb in _FACTS:
             self.recorder.fact(verb, self._fields(verb, args, POSITIONAL[verb]), place)
         else:
-            raise FormatError(f"{verb!r} is no statement; {suggestion(verb, [*self._verbs, *_CALLS, *_FACTS])}")
+            raise FormatError(f"{verb!r} is no statement; {suggestion(verb, [*self._verbs, *VERBS, *_CALLS, *_FACTS])}")
 
     def _after(self, verb: str, begun: Mapping[str, Value], tail: str | None) -> None:
         """Carry out what stands behind the arrow."""

@@ -98,13 +98,14 @@ def read(
     profile: Profile | None = None,
     operations: bool = True,
     contents: Contents | None = None,
+    beside: Callable[[Chunk, GuidTable], None] | None = None,
     chunk_bytes: int = 16 << 20,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reading:
     """Read a file once, chunk by chunk: its operations, and the inventory of all that is in it.
 
     ``operations=False`` takes the inventory only; with ``contents`` it knows all that describes the file's records,
-    else the self-describing ones.
+    else the self-describing ones. ``beside`` is given every chunk, too.
     """
     chosen = profile or load_profile()
     reading = Reading(file, chosen, Operations.empty())
@@ -116,6 +117,8 @@ def read(
         judged[judged] = _OPCODE_PHASES[_op_codes(reading.book)[ids[judged]], chunk.records.opcode[judged]] != 0xFF
         described = None if contents is None else contents.describe(chunk, ids, reading.inventory.descriptions)
         reading.inventory.add(chunk, ids, judged, described)
+        if beside is not None:
+            beside(chunk, file.guids)
         if operations and np.any(judged):
             part = _operations(chunk, ids, judged, reading.book)
             part.time = file.clock.to_ns(part.clock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wsktrace.errors import FormatError, UsageError
+from wsktrace.wsk.constants import CATEGORIES, WSK_FLAG_BASIC_SOCKET
 from wsktrace.wsk.operations import CODES, OPS
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ __all__ = ["Ignore", "Profile", "Provider", "Thresholds", "load_profile", "with_
 
 #: Seconds (or ms) that no limit may reach: their ns must fit 64 bits.
 _LONGEST = 1e9
+
+#: Category that has a client dispatch table → its Flags.
+_FLAGS = {name: flags for flags, name in CATEGORIES.items() if flags != WSK_FLAG_BASIC_SOCKET}
+_OFFSET = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +66,10 @@ class Ignore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a driver's events become operations, and the limits of the rules."""
+    """How a driver's events become operations, and the limits of the rules.
+
+    ``dispatch`` says which client dispatch table lies where in the driver's image: offset in hexadecimal → category.
+    """
 
     name: str
     title: str
@@ -68,7 +77,16 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_tolerance_ms: float = 1.0
     deadlines_s: dict[str, float] = {}
     thresholds: Thresholds = Thresholds()
+<<<<<<< HEAD
     ignore: tuple[Ignore, ...] = ()
+=======
+    dispatch: dict[str, str] = {}
+
+    @property
+    def dispatch_kinds(self) -> dict[int, int]:
+        """Offset of each client dispatch table in the driver's image → Flags of its category."""
+        return {int(offset, 16): _FLAGS[kind] for offset, kind in self.dispatch.items()}
+>>>>>>> i4-memory
 
     def deadline_s(self, code: int) -> float:
         """Return how long an IRP of that operation may stay pending, seconds; 0 is without limit."""
@@ -104,11 +122,20 @@ def load_profile(name: str = "native") -> Profile:
     unknown = sorted(set(profile.deadlines_s) - set(CODES))
     if unknown:
         raise FormatError(f"profile {name}: [deadlines_s] names unknown operations: {', '.join(unknown)}")
+<<<<<<< HEAD
     for given in profile.ignore:
         if not given.reason.strip():
             raise FormatError(f"profile {name}: [[ignore]] of {given.rule} needs a reason")
         if given.call and given.call not in CODES:
             raise FormatError(f"profile {name}: [[ignore]] of {given.rule} names an unknown operation: {given.call}")
+=======
+    for offset, kind in profile.dispatch.items():
+        if not _OFFSET.fullmatch(offset) or kind not in _FLAGS:
+            raise FormatError(
+                f"profile {name}: [dispatch] {offset} = {kind}: it names offsets in the driver's image (0x3040) "
+                f"and the kind of table there: {', '.join(_FLAGS)}"
+            )
+>>>>>>> i4-memory
     return profile
 
 
