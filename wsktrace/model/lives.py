@@ -36,12 +36,9 @@ class Life:
     descriptors: Descriptors
     registrations: Registrations
     profile: Profile
-<<<<<<< HEAD
     file: FileFacts
     clock: ClockSteps
-=======
     surroundings: Surroundings = field(default_factory=Surroundings)
->>>>>>> i4-memory
     first_irp: int = 0
     first_socket: int = 0
     first_descriptor: int = 0
@@ -83,12 +80,9 @@ def build(
             descriptors=descriptors(world, irps),
             registrations=registrations(world),
             profile=profile,
-<<<<<<< HEAD
             file=facts,
             clock=clock,
-=======
             surroundings=around,
->>>>>>> i4-memory
             first_irp=irp,
             first_socket=socket,
             first_descriptor=descriptor,

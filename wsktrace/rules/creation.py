@@ -6,13 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-<<<<<<< HEAD
-from wsktrace.rules.blocks import CAPTURE, RELEASE, blocks
-from wsktrace.rules.facts import REGISTRATION, Facts
-=======
 from wsktrace.model.filefacts import NEVER
+from wsktrace.rules.blocks import CAPTURE, RELEASE, blocks
 from wsktrace.rules.facts import REGISTRATION, Facts, duration
->>>>>>> i4-memory
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, Answer, doubt_if, local, never, precedence
 from wsktrace.wsk import constants as c

@@ -58,10 +58,10 @@ FAMILIES: dict[str, str] = {
 #: Modules that declare rules, in the order in which these are shown.
 _MODULES = (
     descriptors, descriptor_calls, status, irps, irp_arguments, irp_routines, irp_returns, irp_life, nesting, irql,
-    creation, creation_calls, transports, dispatch_calls, creation_unused, memory, callbacks, enabling,
-    enabling_order, callback_results, sockets, socket_state, socket_end, socket_force, socket_disconnect,
-    registration, registration_calls, registration_end, trace_quality, static_enabling, indications, socket_order,
-    socket_birth, memory_buffers,
+    creation, creation_calls, transports, dispatch_calls, creation_unused, memory, memory_buffers, callbacks,
+    enabling, static_enabling, enabling_order, callback_results, indications, sockets, socket_state, socket_order,
+    socket_birth, socket_end, socket_force, socket_disconnect, registration, registration_calls, registration_end,
+    trace_quality,
 )  # fmt: skip
 
 # imports are sorted by name; the rules stand as their families and modules do

@@ -77,16 +77,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_tolerance_ms: float = 1.0
     deadlines_s: dict[str, float] = {}
     thresholds: Thresholds = Thresholds()
-<<<<<<< HEAD
     ignore: tuple[Ignore, ...] = ()
-=======
     dispatch: dict[str, str] = {}
 
     @property
     def dispatch_kinds(self) -> dict[int, int]:
         """Offset of each client dispatch table in the driver's image → Flags of its category."""
         return {int(offset, 16): _FLAGS[kind] for offset, kind in self.dispatch.items()}
->>>>>>> i4-memory
 
     def deadline_s(self, code: int) -> float:
         """Return how long an IRP of that operation may stay pending, seconds; 0 is without limit."""
@@ -122,20 +119,17 @@ def load_profile(name: str = "native") -> Profile:
     unknown = sorted(set(profile.deadlines_s) - set(CODES))
     if unknown:
         raise FormatError(f"profile {name}: [deadlines_s] names unknown operations: {', '.join(unknown)}")
-<<<<<<< HEAD
     for given in profile.ignore:
         if not given.reason.strip():
             raise FormatError(f"profile {name}: [[ignore]] of {given.rule} needs a reason")
         if given.call and given.call not in CODES:
             raise FormatError(f"profile {name}: [[ignore]] of {given.rule} names an unknown operation: {given.call}")
-=======
     for offset, kind in profile.dispatch.items():
         if not _OFFSET.fullmatch(offset) or kind not in _FLAGS:
             raise FormatError(
                 f"profile {name}: [dispatch] {offset} = {kind}: it names offsets in the driver's image (0x3040) "
                 f"and the kind of table there: {', '.join(_FLAGS)}"
             )
->>>>>>> i4-memory
     return profile
 
 
