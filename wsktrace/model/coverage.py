@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.model.doubt import CAP, LOST, START
-from wsktrace.wsk.constants import WSK_EVENT_ACCEPT
+from wsktrace.wsk.constants import SO_WSK_EVENT_CALLBACK, WSK_EVENT_ACCEPT, WSK_SET_STATIC_EVENT_CALLBACKS
 from wsktrace.wsk.operations import CALLBACK, CODES, DATA, GROUPS, IRP, OPS, SOCKET, Group, Phase
 
 if TYPE_CHECKING:
@@ -187,5 +187,8 @@ def _segments(ops: Operations, *, has_seq: bool) -> tuple[NDArray[np.int64], NDA
 def _accepts_asked_for(ops: Operations) -> bool:
     """Whether a call enables accept callbacks, on a socket or for all."""
     calls = (ops.op == CODES["WskControlSocket"]) | (ops.op == CODES["WskControlClient"])
-    value, _ = ops.arg("input_value", np.flatnonzero(calls & (ops.phase == Phase.ENTER)))
+    rows = np.flatnonzero(calls & (ops.phase == Phase.ENTER))
+    code, code_known = ops.arg("control_code", rows)
+    asks = np.isin(code, (SO_WSK_EVENT_CALLBACK, WSK_SET_STATIC_EVENT_CALLBACKS)) | ~code_known
+    value, _ = ops.arg("input_value", rows[asks])
     return bool(np.any((value & np.uint64(WSK_EVENT_ACCEPT)) != 0))
