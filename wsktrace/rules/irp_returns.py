@@ -51,7 +51,9 @@ def _routines(f: Facts) -> Routines:
         since = f.world.touch(start[open_], np.full(len(open_), len(f.world)))
         absent[open_] = np.where(since, since, CAP)
     odd = np.flatnonzero(known & (value != c.STATUS_MORE_PROCESSING_REQUIRED))
-    odd = odd[f.ops.irp[start[odd]] != 0]
+    unnamed = f.ops.irp[start[odd]] == 0
+    absent[odd[unnamed]] = CAP
+    odd = odd[~unnamed]
     history = History(f, f.ops.irp[start[odd]])
     done = history.at(start[odd])
     use = f.irps.of_row[start[odd]]
