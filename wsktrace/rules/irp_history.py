@@ -143,7 +143,7 @@ def near(
     """
     op, phase, irp = f.ops.op, f.ops.phase, f.ops.irp
     found, blocked = np.full(len(rows), -1, np.int64), np.zeros(len(rows), np.bool_)
-    left = np.arange(len(rows))
+    left = np.flatnonzero(irp[rows] != 0)
     for away in range(1, _REACH + 1):
         row = rows[left].astype(np.int64) + step * away
         inside = (row >= 0) & (row < len(op))

@@ -50,7 +50,10 @@ def _routines(f: Facts) -> Routines:
     if not f.unwitnessed("IrpComplete", Phase.COMPLETE_RETURN):
         since = f.world.touch(start[open_], np.full(len(open_), len(f.world)))
         absent[open_] = np.where(since, since, CAP)
-    odd = np.flatnonzero(known & (value != c.STATUS_MORE_PROCESSING_REQUIRED) & f.irp(start)[1])
+    odd = np.flatnonzero(known & (value != c.STATUS_MORE_PROCESSING_REQUIRED))
+    unnamed = f.ops.irp[start[odd]] == 0
+    absent[odd[unnamed]] = CAP
+    odd = odd[~unnamed]
     history = History(f, f.ops.irp[start[odd]])
     done = history.at(start[odd])
     use = f.irps.of_row[start[odd]]
@@ -162,27 +165,33 @@ def irp_passdown_pending(f: Facts) -> Instances:
     doubt = h.foreign_doubt(r.at) | f.closed_from(r.stop[i]) | f.unlogged(IRP, np.zeros(len(i), np.int64), r.stop[i])
     doubt |= world.loose(h.lane, done, h.is_(MARK), ahead=True) | f.unwitnessed("IrpMarkPending")
     doubt |= doubt_if(~known, CAP)
-    n = len(r.start)
-    seen, doubts, applies = np.zeros(n, bool), np.zeros(n, np.uint8), np.zeros(n, bool)
     foreign = ~h.kept(r.at) & ((pending != 0) | ~known)
     missing = ~before & ~inside
-    applies[i], seen[i], doubts[i] = foreign, missing & known, np.where(missing, doubt, 0)
-    uses, sockets = _uses(f, r)
+    # what a routine returned that is not seen to return is not known; an own IRP's is another rule's
+    mute = np.flatnonzero(r.absent != 0)
+    mute = mute[~np.append(f.irps.own, False)[f.irps.of_row[r.start[mute]]]]
+    start, stop = r.start[np.concatenate([i, mute])], r.stop[np.concatenate([i, mute])]
+    none = np.zeros(len(mute), bool)
+    use = f.irps.of_row[start]
 
     def tell(k: int) -> str:
-        which = f.irp_words(uses[k]) if uses[k] >= 0 else f"IRP {f.say(f.ops.irp[r.start[k]])}"
-        returned = f"returned {f.status_words(r.value[k])} without IoMarkIrpPending"
+        which = f.irp_words(use[k]) if use[k] >= 0 else f"IRP {f.say(f.ops.irp[start[k]])}"
+        returned = f"returned {f.status_words(f.ops.status[stop[k]])} without IoMarkIrpPending"
         return f"{which}, passed down, came back with PendingReturned, and the completion routine {returned}"
 
     return Instances(
-        r.start,
-        applies,
-        Answer(seen, doubts),
+        start,
+        np.concatenate([foreign, ~none]),
+        Answer(
+            np.concatenate([missing & known, none]),
+            np.concatenate([np.where(missing, doubt, 0), r.absent[mute]]).astype(np.uint8),
+        ),
         "irps",
-        uses,
-        uses,
-        sockets,
+        use,
+        use,
+        np.append(f.socket_of_irp, -1)[use],
         tell,
-        (r.start, r.stop),
-        about=f.ops.irp[r.start],
+        (start, stop),
+        outside=len(r.start) - len(start),
+        about=f.ops.irp[start],
     )

@@ -136,6 +136,7 @@ def irp_invoke_flags(f: Facts) -> Instances:
     claimed, doubts = _claimed(f)
     made, routine, seen = np.full(n, -1), np.full(n, -1), np.zeros(n, bool)
     lax, blind = _lax(f)
+    lax = lax[f.ops.irp[lax] != 0]
     doubts[claimed] |= blind
     enter, superseded = near(f, lax, 1, wanted=ENTER, until=MADE | FREE | SET)
     far = lax[(enter < 0) & ~superseded]

@@ -11,8 +11,8 @@ from wsktrace.wsk import constants as c
 from wsktrace.wsk.operations import OPS, Phase
 
 _WARNING, _ERROR = 1, 2
-#: What is no error and is documented; of the completions only the first and the last.
-_DOCUMENTED = (c.STATUS_SUCCESS, c.STATUS_PENDING, c.STATUS_EVENT_PENDING, c.STATUS_BUFFER_OVERFLOW)
+#: What is neither success nor pending nor an error, and is documented; the first for returns only.
+_DOCUMENTED = (c.STATUS_EVENT_PENDING, c.STATUS_BUFFER_OVERFLOW)
 _MUTE = ("WskDeregister", "WskReleaseProviderNPI", "WskFreeAddressInfo")
 _CALLS = np.array([op.level in ("registration", "client", "socket") and op.name not in _MUTE for op in OPS])
 _SEVERE = 0xC0000000
@@ -227,17 +227,19 @@ def status_undocumented(f: Facts) -> Instances:
     rows = np.flatnonzero(((phase == Phase.RETURN) & _CALLS[f.ops.op]) | (phase == Phase.COMPLETE))
     status, known = f.status(rows)
     ends = phase[rows] == Phase.COMPLETE
-    odd = (status < _SEVERE) & ~np.isin(status, _DOCUMENTED)
-    odd |= ends & (status == c.STATUS_EVENT_PENDING)
-    found = np.flatnonzero(odd & known)
+    odd = (status != c.STATUS_SUCCESS) & (status != c.STATUS_PENDING) & (status < _SEVERE) & known
+    found = np.flatnonzero(odd)
+    named = np.isin(status[found], _DOCUMENTED) & ~(ends[found] & (status[found] == c.STATUS_EVENT_PENDING))
+    odd[found[named]] = False
+    found = found[~named]
     use, socket = np.full(len(rows), -1, np.int32), np.full(len(rows), -1, np.int32)
     use[found], socket[found] = f.irps.of_row[rows[found]], f.sockets.of_row[rows[found]]
 
     def tell(i: int) -> str:
-        named = f.status_words(status[i])
+        word = f.status_words(status[i])
         if ends[i]:
             call = f.irp_words(use[i]) if use[i] >= 0 else f"IRP {f.say(f.ops.irp[rows[i]])}"
-            return f"{call} was completed with {named}, which no page names"
-        return f"{f.op_name(rows[i])} returned {named}, which no page names"
+            return f"{call} was completed with {word}, which no page names"
+        return f"{f.op_name(rows[i])} returned {word}, which no page names"
 
     return Instances(rows, np.ones(len(rows), bool), local(odd, known), "irps", use, use, socket, tell, (rows,))
