@@ -149,11 +149,13 @@ def _reinit_doubt(f: Facts, again: NDArray[np.integer[Any]], before: NDArray[np.
     enter, irp, done, made = s.enter[again], s.irp[again], s.complete[before], s.made[again]
     doubt = s.link_doubt[before] | f.unlogged(IRP, s.enter[before], enter) | f.world.unordered(done, enter)
     allocated = f.op_is(made, "IrpAllocate")
-    doubt |= f.unwitnessed("IrpReuse") | np.where(allocated, f.unwitnessed("IrpFree"), 0).astype(np.uint8)
+    # freed and allocated again, or its memory allocated as another IRP, it needs no reset
+    other = np.where(allocated, f.unwitnessed("IrpFree"), f.unwitnessed("IrpAllocate")).astype(np.uint8)
+    doubt |= f.unwitnessed("IrpReuse") | other
     shown = _next_touched(f, again)
     proof = np.maximum(shown, 0)
     still = (shown >= 0) & (f.op_is(proof, "IrpReuse") | (allocated & f.op_is(proof, "IrpFree")))
-    doubt |= strays(f, irp, RESETS, enter, done, proof) | blind_resets(f) | doubt_if(~still, ALIAS)
+    doubt |= strays(f, irp, RESETS, made, enter, done, proof) | blind_resets(f) | doubt_if(~still, ALIAS)
     total: NDArray[np.uint8] = doubt | f.world.touch(made, np.maximum(enter, proof))
     return total
 

@@ -102,7 +102,7 @@ class _Driver:
         use = self.load.uses[at]
         irp = self.irps.setdefault(use.irp, _Irp())
         self.touched(irp, event, "")
-        frees = irp.made == "IrpInitialize" or "IrpFree" in self.names
+        frees = {"IrpInitialize": "IrpAllocate", "IrpAllocate": "IrpFree"}.get(irp.made) in self.names
         if irp.made and irp.use and irp.completed and not irp.ready and "IrpReuse" in self.names and frees:
             irp.raw.append((use, event))
         self.irps[use.irp] = _Irp(irp.made, use=use, place=at, raw=irp.raw)
