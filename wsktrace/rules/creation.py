@@ -383,6 +383,8 @@ def dispatch_kind(f: Facts) -> Instances:
 def _named_kinds(f: Facts, rows: NDArray[np.integer[Any]], table: NDArray[Any]) -> NDArray[np.int64]:
     """Return the Flags of the category that the profile says each table is of, -1 where it says nothing."""
     named = np.full(len(rows), -1, np.int64)
+    if not f.profile.dispatch_kinds:
+        return named
     offset = table.astype(np.uint64) - f.ops.image[rows]
     for place, flags in f.profile.dispatch_kinds.items():
         named[offset == np.uint64(place)] = flags

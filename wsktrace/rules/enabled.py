@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.rules.facts import KINDS, NEVER_ROW, Facts
+from wsktrace.rules.freed import returned
 from wsktrace.rules.shapes import CAP, ORDER, Answer, doubt_if
 from wsktrace.wsk import constants as c
 
@@ -44,6 +45,8 @@ def enabled_around(f: Facts, sockets: NDArray[np.int64], at: NDArray[np.int64], 
     Only calls that are known to have succeeded enable; whatever may have succeeded disables.
     """
     t = f.traits
+    if not len(sockets):
+        return Answer(np.zeros(0, np.bool_), np.zeros(0, np.uint8))
     calls = _Toggles(f, sockets)
     parent = t.parent[sockets]
     birth = f.sockets.birth[sockets].astype(np.int64)
@@ -72,9 +75,8 @@ def _static(f: Facts, sockets: NDArray[np.int64], kind: int) -> tuple[NDArray[np
     """Return which sockets had that kind enabled for all of their client before them: certainly, and perhaps."""
     row = f.traits.static[kind, sockets]
     there = row < f.sockets.create[sockets]
-    ends = np.append(f.world.mate, -1)[np.where(there, row, -1)].astype(np.int64)
-    status, known = f.status(ends)
-    known &= ends >= 0
+    ends = np.where(there, f.world.mate[np.where(there, row, 0)], -1)
+    status, known = returned(f, ends)
     return there & known & (status < 0x80000000), there & ~known
 
 
@@ -114,9 +116,7 @@ class _Toggles:
     def _outcome(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which calls are known to have succeeded, and which to have failed."""
         f, use = self._f, self._f.submission(rows)
-        ends = f.world.mate[rows].astype(np.int64)
-        status, known = f.status(ends)
-        known &= ends >= 0
+        status, known = returned(f, f.world.mate[rows])
         done, failed = np.append(f.irps.succeeded(), False)[use], np.append(f.irps.failed(), False)[use]
         refused = known & (status >= 0x80000000)
         return np.where(use >= 0, done & ~refused, known & ~refused), refused | ((use >= 0) & failed)

@@ -11,13 +11,14 @@ from wsktrace.model.lanes import codes_of
 from wsktrace.rules.facts import IRP, Facts
 from wsktrace.rules.shapes import Answer, doubt_if, overlap
 from wsktrace.wsk.operations import Phase
+from wsktrace.wsk.ops import KNOWN_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-__all__ = ["Frees", "hidden_free", "inside", "open_doubt"]
+__all__ = ["Frees", "hidden_free", "inside", "is_whole", "open_doubt", "returned"]
 
 #: Pairs of a free and an address in it that are looked at; frees of more cover their first address only.
 _MOST_PAIRS = 1 << 22
@@ -32,21 +33,31 @@ class Frees:
         self._code = np.full(len(addresses), -1, np.int64)
         self._keys = np.zeros(0, np.int64)
         rows = f.rows("MemoryFree", Phase.FACT)
-        if not len(rows) or not len(addresses):
-            return
         start, known = f.arg("free_address", rows)
         size, _ = f.arg("free_size", rows)
-        chosen = known & (start != 0)
-        rows, start, size = rows[chosen], start[chosen].astype(np.uint64), size[chosen].astype(np.uint64)
-        codes, distinct = codes_of(addresses.astype(np.uint64))
-        order = np.argsort(distinct)
-        sorted_ = distinct[order]
+        some = known & (start != 0)
+        rows, start, size = rows[some], start[some].astype(np.uint64), size[some].astype(np.uint64)
         # no size, or one of 0, is that of one byte
         room = np.uint64(0xFFFFFFFFFFFFFFFF) - start
-        last = start + np.minimum(np.maximum(size, 1).astype(np.uint64) - np.uint64(1), room)
+        last = start + np.minimum(np.maximum(size, np.uint64(1)) - np.uint64(1), room)
+        if len(rows):
+            near = np.flatnonzero((addresses >= start.min()) & (addresses <= last.max()))
+            self._pair(rows, start, last, near, addresses[near].astype(np.uint64))
+
+    def _pair(
+        self,
+        rows: NDArray[np.int64],
+        start: NDArray[np.uint64],
+        last: NDArray[np.uint64],
+        near: NDArray[np.int64],
+        addresses: NDArray[np.uint64],
+    ) -> None:
+        """Pair the frees with the distinct addresses in them."""
+        codes, distinct = codes_of(addresses)
+        order = np.argsort(distinct)
+        sorted_ = distinct[order]
         low = np.searchsorted(sorted_, start, side="left")
-        high = np.searchsorted(sorted_, last, side="right")
-        count = high - low
+        count = np.searchsorted(sorted_, last, side="right") - low
         over = np.cumsum(count) > _MOST_PAIRS
         count[over] = np.minimum(count[over], np.append(sorted_, 0)[low[over]] == start[over])
         free = np.repeat(np.arange(len(rows)), count)
@@ -55,7 +66,7 @@ class Frees:
         self._keys = np.sort(hit * self._n + rows[free])
         touched = np.zeros(len(distinct), np.bool_)
         touched[hit] = True
-        self._code = np.where(touched[codes], codes, -1).astype(np.int64)
+        self._code[near] = np.where(touched[codes], codes, -1)
 
     @property
     def any(self) -> bool:
@@ -89,12 +100,22 @@ def hidden_free(f: Facts, start: NDArray[np.integer[Any]], end: NDArray[np.integ
     rows = f.rows("MemoryFree", Phase.FACT)
     blind = CAP if len(rows) and not (_all(f, "free_address", rows) and _all(f, "free_size", rows)) else 0
     doubt = np.full(len(start), blind | int(f.unwitnessed("MemoryFree")), np.uint8)
-    whole = f.world.coverage
-    if len(whole.lo) or whole.head > 0 or whole.tail <= len(f.world):
-        doubt |= f.world.touch(start, end)
-    if not np.all(whole.logged):
-        doubt |= f.unlogged(IRP, start, np.minimum(end, f.last_row))
+    if not is_whole(f):
+        doubt |= f.world.touch(start, end) | f.unlogged(IRP, start, np.minimum(end, f.last_row))
     return doubt
+
+
+def is_whole(f: Facts) -> bool:
+    """Return whether the load has no gap and all its events were enabled: nothing is hidden between two rows."""
+    whole = f.world.coverage
+    edges = whole.head > 0 or whole.tail <= len(f.world)
+    return not len(whole.lo) and not edges and bool(np.all(whole.logged))
+
+
+def returned(f: Facts, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """Return (status, known) of rows, -1 for none."""
+    known = (rows >= 0) & ((f.ops.known[rows] & KNOWN_STATUS) != 0)
+    return f.ops.status[rows], known
 
 
 def _all(f: Facts, name: str, rows: NDArray[np.int64]) -> bool:

@@ -10,9 +10,9 @@ from wsktrace.model.irps import PENDING
 from wsktrace.model.surroundings import NONPAGED, PAGED, UNKNOWN
 from wsktrace.rules.enabled import enabled_around, may_be_enabled
 from wsktrace.rules.facts import IRP, REGISTRATION, SOCKET, Facts, duration, so
-from wsktrace.rules.freed import Frees, inside, open_doubt
+from wsktrace.rules.freed import Frees, inside, open_doubt, returned
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import ALIAS, CAP, doubt_if, local
+from wsktrace.rules.shapes import ALIAS, CAP, Answer, doubt_if, local
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,10 +38,9 @@ def _closed_at(f: Facts) -> NDArray[np.int64]:
     use = np.where(s.close >= 0, f.irps.of_row[s.close], -1) if len(s) else s.close
     complete = np.append(f.irps.complete, -1)[use].astype(np.int64)
     ret = np.where(s.close >= 0, f.world.mate[s.close], -1).astype(np.int64) if len(s) else s.close
-    status, known = f.status(np.maximum(ret, 0)) if len(s) else (ret, ret >= 0)
-    returned = (ret >= 0) & known & (status != PENDING)
+    status, known = returned(f, ret)
     end = np.full(len(s), n)
-    for row in (complete, s.closed, s.rejected, np.where(returned, ret, -1)):
+    for row in (complete, s.closed, s.rejected, np.where(known & (status != PENDING), ret, -1)):
         end = np.where(row >= 0, np.minimum(end, row), end)
     return end
 
@@ -54,8 +53,8 @@ def _close_doubt(f: Facts, at: NDArray[np.int64], point: NDArray[np.int64]) -> N
     use = np.where(begun, irps.of_row[close], -1) if len(f.world) else close
     doubt = np.where(begun, f.link_of_close(close), 0).astype(np.uint8)
     ret = np.where(begun, f.world.mate[close], -1)
-    unread = begun & (ret < point) & ((ret < 0) | ~f.status(np.maximum(ret, 0))[1])
-    return doubt | doubt_if(unread & (ret >= 0), CAP) | open_doubt(f, use, point) | doubt_if(begun & (use < 0), CAP)
+    unread = begun & (ret >= 0) & (ret < point) & ~returned(f, ret)[1]
+    return doubt | doubt_if(unread, CAP) | open_doubt(f, use, point) | doubt_if(begun & (use < 0), CAP)
 
 
 @rule(
@@ -175,11 +174,11 @@ def context_lifetime(f: Facts) -> Instances:
 
     freed, seen = inside(f, start, end, point, before.max(axis=0), doubts)
     freed = freed.doubting(doubt_if(~freed.seen & ~(t.context_known & t.dispatch_known), CAP))
-    enabled = may_be_enabled(f)
+    asked = may_be_enabled(f)
+    enabled = Answer(asked.seen.copy(), asked.doubt.copy())
     sharp = enabled_around(f, seen, point[seen], end[seen])
     enabled.seen[seen], enabled.doubt[seen] = sharp.seen, sharp.doubt
     has = (t.context != 0) | (t.dispatch != 0) | ~(t.context_known & t.dispatch_known)
-    asked = may_be_enabled(f)
     index = np.arange(len(s))
 
     def tell(i: int) -> str:

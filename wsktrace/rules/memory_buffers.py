@@ -9,9 +9,9 @@ import numpy as np
 
 from wsktrace.model.irps import PENDING
 from wsktrace.rules.facts import IRP, Facts
-from wsktrace.rules.freed import Frees, inside, open_doubt
+from wsktrace.rules.freed import Frees, hidden_free, inside, is_whole, open_doubt, returned
 from wsktrace.rules.rule import Instances, rule
-from wsktrace.rules.shapes import CAP, doubt_if
+from wsktrace.rules.shapes import CAP, Answer, doubt_if
 from wsktrace.wsk.operations import Phase
 
 if TYPE_CHECKING:
@@ -68,26 +68,15 @@ def buffer_lifetime(f: Facts) -> Instances:
     MemoryFree, or, where it lies on the stack of DriverEntry or DriverUnload, when that returns.
     """
     found = _buffers(f)
-    rows, point = found.rows, found.point
-    irps, n = f.irps, np.int64(len(f.world))
+    rows, point, irps = found.rows, found.point, f.irps
+    # where nothing can be hidden, only calls whose memory ended need a closer look
+    at = np.flatnonzero(point >= 0) if is_whole(f) else np.arange(len(rows))
+    legs = _Legs(f, found, at)
+    near, _ = inside(f, rows[at], legs.firm, point[at], found.before[at], legs.doubts)
+    hidden = hidden_free(f, rows, rows)
+    broken = Answer(np.zeros(len(rows), np.bool_), hidden)
+    broken.seen[at], broken.doubt[at] = near.seen, near.doubt | doubt_if(legs.later, CAP)
     use = f.submission(rows)
-    ret = f.world.mate[rows].astype(np.int64)
-    complete = np.append(irps.complete, -1)[use].astype(np.int64)
-    status, known = f.status(ret)
-    pending = (ret >= 0) & known & (status == PENDING) & (use >= 0)
-    firm = np.where((ret >= 0) & (found.soft | ~pending), ret, n)
-    firm = np.where(complete >= 0, np.minimum(firm, complete), firm)
-    unread = (ret >= 0) & ~known & (use >= 0)
-
-    def doubts(at: NDArray[np.int64]) -> NDArray[np.uint8]:
-        doubt = f.unlogged(IRP, rows[at], point[at]) | doubt_if(unread[at] & (ret[at] < point[at]), CAP)
-        linked = np.append(irps.link_doubt, 0)[use[at]]
-        doubt |= np.where(complete[at] >= 0, linked, 0).astype(np.uint8) | open_doubt(f, use[at], point[at])
-        return doubt | found.stack_doubt[at]
-
-    broken, _ = inside(f, rows, firm, point, found.before, doubts)
-    later = found.soft & pending & (point > ret) & ((complete < 0) | (point < complete))
-    broken = broken.doubting(doubt_if(later, CAP))
 
     def tell(i: int) -> str:
         name = _NAMES[found.which[i]]
@@ -97,9 +86,11 @@ def buffer_lifetime(f: Facts) -> Instances:
             what = f"{what} lies on the stack of {f.op_name(point[i])}, which returned"
         else:
             what = f"{what} was freed"
-        if ret[i] < 0 or point[i] < ret[i]:
+        ret = int(f.world.mate[rows[i]])
+        if ret < 0 or point[i] < ret:
             return f"{what} before the call had returned"
-        when = f"{f.since(point[i], complete[i])} before" if complete[i] >= 0 else "before"
+        complete = int(irps.complete[use[i]])
+        when = f"{f.since(point[i], complete)} before" if complete >= 0 else "before"
         return f"{what} {when} IRP {f.say(irps.irp[use[i]])} had completed"
 
     return Instances(
@@ -111,8 +102,36 @@ def buffer_lifetime(f: Facts) -> Instances:
         use,
         f.socket_of(rows),
         tell,
-        (rows, ret, point, complete),
+        (rows, f.world.mate[rows], point, np.append(irps.complete, -1)[use]),
     )
+
+
+class _Legs:
+    """When some of the calls were over: ``firm`` until when WSK certainly uses their memory.
+
+    ``later``: it ended while only the IRP was pending, which is not documented for that buffer.
+    """
+
+    def __init__(self, f: Facts, found: _Found, at: NDArray[np.int64]) -> None:
+        self._f, self._rows, self._point, self._stack = f, found.rows[at], found.point[at], found.stack_doubt[at]
+        self._use = use = f.submission(self._rows)
+        self._ret = ret = f.world.mate[self._rows].astype(np.int64)
+        self._complete = complete = np.append(f.irps.complete, -1)[use].astype(np.int64)
+        status, known = returned(f, ret)
+        soft, point = found.soft[at], self._point
+        pending = known & (status == PENDING) & (use >= 0)
+        firm = np.where((ret >= 0) & (soft | ~pending), ret, len(f.world))
+        self.firm = np.where(complete >= 0, np.minimum(firm, complete), firm)
+        self.later = soft & pending & (point > ret) & ((complete < 0) | (point < complete))
+        self._unread = (ret >= 0) & ~known & (use >= 0)
+
+    def doubts(self, at: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return why these of the calls may have been over before their memory ended."""
+        f, use, point = self._f, self._use[at], self._point[at]
+        doubt = f.unlogged(IRP, self._rows[at], point) | doubt_if(self._unread[at] & (self._ret[at] < point), CAP)
+        linked = np.append(f.irps.link_doubt, 0)[use]
+        doubt |= np.where(self._complete[at] >= 0, linked, 0).astype(np.uint8) | open_doubt(f, use, point)
+        return doubt | self._stack[at]
 
 
 @dataclass(slots=True)
@@ -139,13 +158,13 @@ def _buffers(f: Facts) -> _Found:
     given = []
     for name in _NAMES:
         column = f.ops.sparse.get(name)
-        rows = column.rows[column.values != 0] if column is not None else np.zeros(0, np.int32)
+        some = column.values != 0 if column is not None else np.zeros(0, np.bool_)
+        rows = column.rows[some] if column is not None else np.zeros(0, np.int32)
         calls[rows] = True
-        given.append(rows.astype(np.int64))
-    rows = np.flatnonzero(calls)
-    count = len(rows)
+        given.append((rows, column.values[some] if column is not None else np.zeros(0, np.uint64)))
+    count = int(np.count_nonzero(calls))
     found = _Found(
-        rows=rows,
+        rows=np.flatnonzero(calls),
         point=np.full(count, n, np.int64),
         before=np.full(count, -1, np.int64),
         which=np.zeros(count, np.int64),
@@ -153,34 +172,33 @@ def _buffers(f: Facts) -> _Found:
         left=np.zeros(count, np.bool_),
         stack_doubt=np.zeros(count, np.uint8),
     )
-    frees = bool(len(f.rows("MemoryFree", Phase.FACT)))
-    if frees or len(f.life.surroundings.threads):
-        for number, name in enumerate(_NAMES):
-            place = np.searchsorted(rows, given[number])
-            if _BUFFERS[name][1]:
-                found.soft[place] = False
-                _left(f, found, number, place)
-            if frees:
-                _freed(f, found, number, place)
+    freed = bool(len(f.rows("MemoryFree", Phase.FACT)))
+    for number, (name, (rows, values)) in enumerate(zip(_NAMES, given, strict=True)):
+        if _BUFFERS[name][1] and (freed or len(f.life.surroundings.threads)):
+            found.soft[np.searchsorted(found.rows, rows)] = False
+            _left(f, found, number, rows, values)
+        if freed:
+            _freed(f, found, number, rows, values)
     found.point = np.where(found.point < n, found.point, -1)
     return found
 
 
-def _freed(f: Facts, found: _Found, number: int, place: NDArray[np.int64]) -> None:
+def _freed(f: Facts, found: _Found, number: int, rows: NDArray[np.int32], values: NDArray[np.uint64]) -> None:
     """Enter the frees of one buffer of some calls."""
-    rows = found.rows[place]
-    frees = Frees(f, f.arg(_NAMES[number], rows)[0])
+    frees = Frees(f, values)
     if not frees.any:
         return
-    after = frees.after(rows)
-    nearer = (after >= 0) & (after < found.point[place])
+    after, before = frees.after(rows), frees.before(rows)
+    hit = np.flatnonzero((after >= 0) | (before >= 0))
+    place = np.searchsorted(found.rows, rows[hit])
+    found.before[place] = np.maximum(found.before[place], before[hit])
+    nearer = (after[hit] >= 0) & (after[hit] < found.point[place])
     chosen = place[nearer]
-    found.point[chosen], found.which[chosen], found.left[chosen] = after[nearer], number, False
+    found.point[chosen], found.which[chosen], found.left[chosen] = after[hit][nearer], number, False
     found.stack_doubt[chosen] = 0
-    found.before[place] = np.maximum(found.before[place], frees.before(rows))
 
 
-def _left(f: Facts, found: _Found, number: int, place: NDArray[np.int64]) -> None:
+def _left(f: Facts, found: _Found, number: int, rows: NDArray[np.int32], values: NDArray[np.uint64]) -> None:
     """Enter the returns of DriverEntry and DriverUnload on whose stack one buffer of some calls lies.
 
     Whatever of the driver's is on that thread's stack was called by them; any other function may have a caller whose
@@ -190,13 +208,13 @@ def _left(f: Facts, found: _Found, number: int, place: NDArray[np.int64]) -> Non
     begins = f.enters("DriverEntry", "DriverUnload")
     if not len(begins) or not len(f.life.surroundings.threads):
         return
-    rows = found.rows[place]
     around = begins[np.maximum(np.searchsorted(begins, rows) - 1, 0)]
     ends = world.mate[around].astype(np.int64)
     within = (around < rows) & (ends > rows) & (world.thread[around] == world.thread[rows])
-    place, rows, ends = place[within], rows[within], ends[within]
+    rows, values, ends = rows[within], values[within], ends[within]
+    place = np.searchsorted(found.rows, rows)
     stacks = f.life.surroundings.stacks(f.ops.tid[rows], f.ops.time[rows])
-    held = stacks.hold(f.arg(_NAMES[number], rows)[0].astype(np.uint64)) & (ends < found.point[place])
+    held = stacks.hold(values.astype(np.uint64)) & (ends < found.point[place])
     chosen = place[held]
     found.point[chosen], found.which[chosen], found.left[chosen] = ends[held], number, True
     found.stack_doubt[chosen] = stacks.doubt[held]
