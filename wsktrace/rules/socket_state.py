@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.rules.facts import Facts
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, Answer, doubt_if, join
 from wsktrace.rules.state import (
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from wsktrace.rules.facts import Facts
 
 FAMILY = "sockets"
 _EVERY = ("WskControlSocket", "WskCloseSocket")
@@ -87,16 +88,16 @@ def category_call(f: Facts) -> Instances:
     wrong = np.concatenate([~_HAS[name][part] for name, part in zip(_JUDGED, kind, strict=True)])
     category = np.concatenate(kind)
     wrong &= category != NO_CATEGORY
-    doubtful = np.append(f.sockets.doubt != 0, False)
-    look = np.flatnonzero(wrong | doubtful[k] | (category == UNKNOWN_CATEGORY))
+    doubt = at(f.sockets.doubt, k, 0) if np.any(f.sockets.doubt) else np.zeros(len(rows), np.uint8)
+    look = np.flatnonzero(wrong | (category == UNKNOWN_CATEGORY))
     q, on = rows[look], k[look]
     living, order = alive(f, q, on)
-    doubt = at(f.sockets.doubt, on, 0) | order | np.where(wrong[look], whose(f, q, on), 0).astype(np.uint8)
-    doubt |= doubt_if((category[look] == UNKNOWN_CATEGORY) & (doubt == 0), CAP)
+    doubt[look] |= order | np.where(wrong[look], whose(f, q, on), 0).astype(np.uint8)
+    doubt |= doubt_if((category == UNKNOWN_CATEGORY) & (doubt == 0), CAP)
     unsaid = _unsaid(f, rows, k)
     applies = ((category != NO_CATEGORY) & (k >= 0)) | unsaid
     applies[look] &= living
-    broken = join(wrong, ~unsaid, _spread(len(rows), look, doubt))
+    broken = join(wrong, ~unsaid, doubt)
 
     def tell(i: int) -> str:
         what = f"{f.op_name(rows[i])} was called on socket {f.say(f.sockets.address[k[i]])}"
