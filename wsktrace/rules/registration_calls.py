@@ -199,7 +199,7 @@ def addrinfo_leak(f: Facts) -> Instances:
     inline[inline] = f.world.unordered(complete[inline], gets[inline]) == 0
     success = told & (status == 0)
     mine = ~bad & (good | success) & ~(told & (status >= 0x80000000))
-    visible = known & (result != 0) & (success | (inline & good))
+    visible = known & (result != 0) & (success | (inline & good)) & (use >= 0)
     freed, named = f.arg("result", frees)
     keys = np.concatenate([result[mine & visible], freed]).astype(np.uint64)
     every = np.concatenate([gets[mine & visible], frees])
