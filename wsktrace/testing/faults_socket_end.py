@@ -11,7 +11,7 @@ __all__ = ["FAULTS"]
 _CONNECTED_BARE = ("open S Flags=connection", "run WskBind S", "run WskConnect S")
 _LISTENER = "open S Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=accept"
 _DATAGRAMS = "open S Flags=datagram SocketContext=ctx Dispatch=faulty DispatchMembers=receive_from"
-_INSPECTS = "open S Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=accept|inspect"
+_INSPECTS = "open S Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=accept|inspect|abort"
 _LEAK = ("WSK-SOCKET-LEAK",)
 
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
@@ -26,11 +26,12 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
             "+30us IrpAllocate A", "WskCloseSocket S A", "return WskRelease SUCCESS",
             "return WskCloseSocket PENDING", "complete A SUCCESS", "IrpFree A", irps=("A",), socket="S",
         ),
-        # in the completion routine that runs inside the call
+        # in a callback that runs inside the call
         one(
-            *_CONNECTED_BARE, "IrpAllocate A", "IrpAllocate B", "WskSend S B", "@tid=4120 @cpu=0 IrpComplete B SUCCESS",
-            "WskCloseSocket S A -> PENDING", "return IrpComplete B", "return WskSend B PENDING",
-            "complete A SUCCESS", "IrpFree B", "IrpFree A", irps=("A", "B"), socket="S",
+            CONNECTED, "IrpAllocate A", "IrpAllocate B", "WskSend S B", "@tid=4120 @cpu=0 WskReceiveEvent ctx",
+            "WskCloseSocket S A -> PENDING", "return WskReceiveEvent SUCCESS", "@tid=4120 complete B SUCCESS",
+            "return WskSend B PENDING", "complete A SUCCESS", "IrpFree B", "IrpFree A",
+            irps=("A", "B"), socket="S",
         ),
     ),
     "WSK-CLOSE-PENDING": (
