@@ -256,4 +256,10 @@ def _shifted(
     doubt[has] = world.unordered(lane.rows[p[has]], lane.rows[complete[has]])
     opened = np.zeros(len(lane), np.bool_)
     opened[p[~has]] = True
-    return np.where(lane.last(opened)[p] >= 0, doubt, 0).astype(np.uint8)
+    earlier = lane.last(opened)[p] >= 0
+    # or of one whose call was not traced
+    near = np.flatnonzero((doubt != 0) & ~earlier)
+    rows = lane.rows[p[near]]
+    for group in (DATA, SOCKET):
+        earlier[near] |= world.coverage.unlogged(group, np.zeros(len(near), np.int64), rows) != 0
+    return np.where(earlier, doubt, 0).astype(np.uint8)
