@@ -310,6 +310,7 @@ def close_not_drained(f: Facts) -> Instances:
         "DOUBLE-CLOSE": "socket",
         "USE-AFTER-CLOSE": "socket",
         "SOCKET-FROM-FAILED-CREATE": "socket",
+        "ACCEPT-REJECTED-USE": "socket",
         "STATUS-MISMATCH": "use",
     },
     advice="Look for an address that is no socket, or one that was closed already.",

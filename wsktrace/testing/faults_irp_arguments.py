@@ -14,11 +14,15 @@ __all__ = ["FAULTS"]
 _SENT = ("open S Flags=datagram", "run WskBind S", "run WskSendTo S")
 _REFUSED = "-> INVALID_PARAMETER, complete INVALID_PARAMETER"
 
+#: A client of its own, which has no socket yet.
+_FRESH = "WskRegister R2 -> SUCCESS\nWskCaptureProviderNPI R2 -> SUCCESS Client=C2"
+_DONE = "WskReleaseProviderNPI R2 ->\nWskDeregister R2 ->"
+
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     "WSK-IRP-FORBIDDEN": (
         one(f"run WskControlClient WSK_TRANSPORT_LIST_QUERY {_REFUSED}", irps=RUN[1:2]),
-        one(f"run WskControlClient WSK_TDI_BEHAVIOR {_REFUSED}", irps=RUN[1:2]),
-        one(f"run WskControlClient WSK_SET_STATIC_EVENT_CALLBACKS {_REFUSED}", irps=RUN[1:2]),
+        one(_FRESH, f"run WskControlClient WSK_TDI_BEHAVIOR Client=C2 {_REFUSED}", _DONE, irps=RUN[1:2]),
+        one(_FRESH, f"run WskControlClient WSK_SET_STATIC_EVENT_CALLBACKS Client=C2 {_REFUSED}", _DONE, irps=RUN[1:2]),
         one(
             "open S Flags=listen", "run WskBind S",
             f"run WskControlSocket S ControlCode=SIO_WSK_QUERY_INSPECT_ID {_REFUSED}", "close S",
@@ -39,12 +43,12 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     "WSK-IRP-NO-COMPLETION-ROUTINE": (
         one(
             "open S Flags=datagram", "run WskBind S", "@cpu=0 IrpInitialize A", "WskSendTo S A -> PENDING",
-            "close S", irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED",),
+            "close S", irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED", "WSK-CLOSE-NOT-DRAINED"),
         ),
         one(
             "open S Flags=datagram", "run WskBind S", "IrpInitialize A",
             "WskSendTo S A -> PENDING, complete SUCCESS", "@cpu=0 IrpReuse A", "WskSendTo S A -> SUCCESS", "close S",
-            irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED",),
+            irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED", "WSK-CLOSE-NOT-DRAINED"),
         ),
     ),
     "WSK-IRP-INVOKE-FLAGS": (
@@ -59,7 +63,7 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         ),
         one(
             "open S Flags=datagram", "run WskBind S", "IrpInitialize A", "IrpSetCompletion A InvokeOnError=no",
-            "WskSendTo S A -> PENDING", "close S", irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED",),
+            "WskSendTo S A -> PENDING", "close S", irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED", "WSK-CLOSE-NOT-DRAINED"),
         ),
     ),
     "WSK-IRP-COMPLETION-RETVAL": (

@@ -11,7 +11,7 @@ __all__ = ["FAULTS"]
 _CONNECTED_BARE = ("open S Flags=connection", "run WskBind S", "run WskConnect S")
 _LISTENER = "open S Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=accept"
 _DATAGRAMS = "open S Flags=datagram SocketContext=ctx Dispatch=faulty DispatchMembers=receive_from"
-_INSPECTS = "open S Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=accept|inspect"
+_INSPECTS = "open S Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=accept|inspect|abort"
 _LEAK = ("WSK-SOCKET-LEAK",)
 
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
@@ -31,6 +31,7 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
             *_CONNECTED_BARE, "IrpAllocate A", "IrpAllocate B", "WskSend S B", "@tid=4120 @cpu=0 IrpComplete B SUCCESS",
             "WskCloseSocket S A -> PENDING", "return IrpComplete B", "return WskSend B PENDING",
             "complete A SUCCESS", "IrpFree B", "IrpFree A", irps=("A", "B"), socket="S",
+            follows=("WSK-CALL-IN-COMPLETION",),
         ),
     ),
     "WSK-CLOSE-PENDING": (
