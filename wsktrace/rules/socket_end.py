@@ -242,6 +242,7 @@ def _between(
     source="DDI close_socket (all pending IRPs are completed before the socket is closed)",
     needs="calls on sockets, WskCloseSocket, IrpComplete, and that the IRPs are the driver's own",
     traced=("socket calls", "socket calls return", "IrpComplete", "IrpAllocate", "IrpInitialize", "IrpReuse"),
+    follows={"IRP-NO-COMPLETION-ROUTINE": "use", "IRP-INVOKE-FLAGS": "use"},
     advice=(
         "Look for a completion routine that traces late or not at all, "
         "for an IRP that was freed or used again while it was pending, and for a filter that holds it."
