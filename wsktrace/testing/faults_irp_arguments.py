@@ -63,7 +63,8 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         ),
         one(
             "open S Flags=datagram", "run WskBind S", "IrpInitialize A", "IrpSetCompletion A InvokeOnError=no",
-            "WskSendTo S A -> PENDING", "close S", irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED", "WSK-CLOSE-NOT-DRAINED"),
+            "WskSendTo S A -> PENDING", "close S", irps=("A",),
+            socket="S", follows=("WSK-IRP-NEVER-COMPLETED", "WSK-CLOSE-NOT-DRAINED"),
         ),
     ),
     "WSK-IRP-COMPLETION-RETVAL": (
