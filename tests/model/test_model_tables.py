@@ -28,7 +28,7 @@ VALUES = {
     ("irps", "outcome"): {"succeeded", "failed", "cancelled", "open", "unknown"},
     ("sockets", "origin"): {"socket", "socket_connect", "accept", "accept_event", "adopted"},
     ("sockets", "category"): {"basic", "listen", "datagram", "connection", "stream"},
-    ("findings", "verdict"): {"fail", "suspect", "unknown"},
+    ("findings", "verdict"): {"fail", "suspect", "unknown", "note"},
     ("findings", "severity"): {"error", "warning", "info"},
     ("findings", "party"): {"client", "provider", "instrumentation"},
     ("findings", "reason"): {"U-CAP", "U-START", "U-LOST", "U-ORDER", "U-ALIAS", "U-END"},

@@ -26,12 +26,12 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
             "+30us IrpAllocate A", "WskCloseSocket S A", "return WskRelease SUCCESS",
             "return WskCloseSocket PENDING", "complete A SUCCESS", "IrpFree A", irps=("A",), socket="S",
         ),
-        # in the completion routine that runs inside the call
+        # in a callback that runs inside the call
         one(
-            *_CONNECTED_BARE, "IrpAllocate A", "IrpAllocate B", "WskSend S B", "@tid=4120 @cpu=0 IrpComplete B SUCCESS",
-            "WskCloseSocket S A -> PENDING", "return IrpComplete B", "return WskSend B PENDING",
-            "complete A SUCCESS", "IrpFree B", "IrpFree A", irps=("A", "B"), socket="S",
-            follows=("WSK-CALL-IN-COMPLETION",),
+            CONNECTED, "IrpAllocate A", "IrpAllocate B", "WskSend S B", "@tid=4120 @cpu=0 WskReceiveEvent ctx",
+            "WskCloseSocket S A -> PENDING", "return WskReceiveEvent SUCCESS", "@tid=4120 complete B SUCCESS",
+            "return WskSend B PENDING", "complete A SUCCESS", "IrpFree B", "IrpFree A",
+            irps=("A", "B"), socket="S",
         ),
     ),
     "WSK-CLOSE-PENDING": (
