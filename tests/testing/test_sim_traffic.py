@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsktrace.rules.registry import RULES
 from wsktrace.testing.driver import busy
 from wsktrace.testing.events import START, STOP, without_seq
 from wsktrace.testing.kernel_notes import NOTES
