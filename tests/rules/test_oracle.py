@@ -44,7 +44,9 @@ def disagreements(data: bytes, events: Sequence[Event], end: int) -> list[str]:
     start = analysis.file.clock.start_ns
     adopted = "adopted" in set(sockets.column("origin").to_pylist())
     told = oracle(events, end, build=analysis.file.header.provider_version)
-    fails = [f for f in judgement.findings if f.verdict in ("fail", "note")]
+    # what is wrong with the trace itself the engine alone tells
+    told_of = {rule for rule, declared in judgement.rules.items() if declared.family != "trace"}
+    fails = [f for f in judgement.findings if f.verdict in ("fail", "note") and f.rule in told_of]
     doubtful = [f for f in judgement.findings if f.verdict not in ("fail", "note")]
     reused = {b.irp for b in told if b.rule == REUSE}
     wrong = []

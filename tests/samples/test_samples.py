@@ -60,5 +60,5 @@ def test_the_samples_tell_their_stories() -> None:
     assert len(EXPECTED["hang"]["pending"]) >= 2
     assert len(fails["many_faults"]) >= 8
     assert not fails["midway"]
-    assert {f["verdict"] for f in EXPECTED["midway"]["findings"]} == {"suspect"}
+    assert {f["verdict"] for f in EXPECTED["midway"]["findings"]} == {"suspect", "note"}
     assert EXPECTED["midway"]["lost"]["events"]

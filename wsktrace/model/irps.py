@@ -141,9 +141,10 @@ def submissions(world: World) -> Submissions:
 
     claimed = (last_own >= 0) & (last_own > last_complete) & (last_own > last_free)
     claim_doubt = world.touch(lane.row_of(last_own), enter)
-    # made ready for a call before this one, or after it, as long as the clocks may be wrong about that
+    # made ready for a call before this one, or freed before it, as far as the clocks can tell
     claim_doubt[claimed] |= world.unordered(lane.rows[last_own[claimed]], enter[claimed])
     claim_doubt |= world.loose(lane, np.where(claimed, last_own, -1), is_complete | freed, ahead=False)
+    claim_doubt |= world.loose(lane, np.where(claimed, p, -1), fresh | freed, ahead=True)
     own = claimed & (claim_doubt == 0)
     idle = np.maximum(last_complete, last_fresh)
     open_before = (last_enter >= 0) & (last_enter > idle) & (last_enter > last_free)

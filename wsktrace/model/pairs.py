@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.model.lanes import codes_of, group_order
-from wsktrace.wsk.operations import Phase
+from wsktrace.wsk.operations import CODES, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ __all__ = ["pair", "threads"]
 
 _OPENS = (Phase.ENTER, Phase.CALLBACK, Phase.COMPLETE)
 _CLOSES = (Phase.RETURN, Phase.CALLBACK_RETURN, Phase.COMPLETE_RETURN)
+_CREATIONS = (CODES["WskSocket"], CODES["WskSocketConnect"])
 #: Nesting deeper than this is left to the second pass by key.
 _DEPTH = 12
 
@@ -61,6 +62,8 @@ def _keys(ops: Operations, thread: NDArray[np.int32], rows: NDArray[np.integer[A
         if name not in ops.sparse:
             continue
         bare = np.flatnonzero(address == 0)
+        if name == "client":  # the returns of these two do not say it
+            bare = bare[~np.isin(ops.op[rows[bare]], _CREATIONS)]
         address[bare] = ops.arg(name, rows[bare])[0].astype(np.uint64)
     # a callback's return may name other addresses than its entry: both carry the context
     callback = np.flatnonzero(np.isin(ops.phase[rows], (Phase.CALLBACK, Phase.CALLBACK_RETURN)))

@@ -88,10 +88,10 @@ def dispatch_missing(f: Facts) -> Instances:
             )
         wanted = members[i] if none[i] else lacks[i]
         names = " and ".join(name for name, _, bit, _ in KINDS if int(wanted) >> bit & 1)
-        which = f"socket {f.say(s.address[on[i]])}"
+        which = f"{'were' if ' and ' in names else 'was'} enabled on socket {f.say(s.address[on[i]])}"
         if none[i]:
-            return f"{names} was enabled on {which}, which was given no dispatch table"
-        return f"{names} was enabled on {which}, whose dispatch table {f.say(given[i])} has no such member"
+            return f"{names} {which}, which was given no dispatch table"
+        return f"{names} {which}, whose dispatch table {f.say(given[i])} has no such member"
 
     return Instances(
         every,

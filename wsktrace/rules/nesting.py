@@ -31,6 +31,7 @@ _IS_CONTROL = np.array([op.name in ("WskControlSocket", "WskControlClient") for 
     source="NET using-irps-with-winsock-kernel-functions (note on nested calls)",
     needs="entries of calls with Irp and Irql, IrpComplete with Irql and its return",
     traced=("calls", "IrpComplete", "IrpComplete return"),
+    follows={"CLOSE-CALL-IN-PROGRESS": "socket"},
     advice="Queue the next call to a worker, or make it where the first one's completion is waited for.",
     limits=(
         "Information only, and not for control calls, up to two completion routines on top of each other; "

@@ -16,11 +16,15 @@ _REFUSED = "-> INVALID_PARAMETER, complete INVALID_PARAMETER"
 #: The completion that no routine tells is missed by these, too.
 _UNSEEN = ("WSK-IRP-NEVER-COMPLETED", "WSK-CLOSE-NOT-DRAINED")
 
+#: A client of its own, which has no socket yet.
+_FRESH = "WskRegister R2 -> SUCCESS\nWskCaptureProviderNPI R2 -> SUCCESS Client=C2"
+_DONE = "WskReleaseProviderNPI R2 ->\nWskDeregister R2 ->"
+
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     "WSK-IRP-FORBIDDEN": (
         one(f"run WskControlClient WSK_TRANSPORT_LIST_QUERY {_REFUSED}", irps=RUN[1:2]),
-        one(f"run WskControlClient WSK_TDI_BEHAVIOR {_REFUSED}", irps=RUN[1:2]),
-        one(f"run WskControlClient WSK_SET_STATIC_EVENT_CALLBACKS {_REFUSED}", irps=RUN[1:2]),
+        one(_FRESH, f"run WskControlClient WSK_TDI_BEHAVIOR Client=C2 {_REFUSED}", _DONE, irps=RUN[1:2]),
+        one(_FRESH, f"run WskControlClient WSK_SET_STATIC_EVENT_CALLBACKS Client=C2 {_REFUSED}", _DONE, irps=RUN[1:2]),
         one(
             "open S Flags=listen", "run WskBind S",
             f"run WskControlSocket S ControlCode=SIO_WSK_QUERY_INSPECT_ID {_REFUSED}", "close S",
@@ -61,7 +65,8 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
         ),
         one(
             "open S Flags=datagram", "run WskBind S", "IrpInitialize A", "IrpSetCompletion A InvokeOnError=no",
-            "WskSendTo S A -> PENDING", "close S", irps=("A",), socket="S", follows=("WSK-IRP-NEVER-COMPLETED",),
+            "WskSendTo S A -> PENDING", "close S", irps=("A",),
+            socket="S", follows=("WSK-IRP-NEVER-COMPLETED", "WSK-CLOSE-NOT-DRAINED"),
         ),
     ),
     "WSK-IRP-COMPLETION-RETVAL": (

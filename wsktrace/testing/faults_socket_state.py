@@ -44,7 +44,7 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     ),
     "WSK-CONDACCEPT-AFTER-BIND": (
         one(
-            "open S Flags=listen", "run WskBind S",
+            "open S Flags=listen SocketContext=ctx Dispatch=faulty DispatchMembers=inspect|abort", "run WskBind S",
             "run WskControlSocket S RequestType=set ControlCode=SO_CONDITIONAL_ACCEPT", "close S",
             irps=RUN[3:4], socket="S",
         ),

@@ -84,6 +84,8 @@ class _Irp:
     use: Submission | None = None
     mine: bool = False  # the use is one of an IRP that the driver had made for it
     bare: Submission | None = None  # given to a call without a routine, and not completed yet
+    open: bool = False  # given to a call, and not completed yet
+    left: bool = False  # made ready anew while it was open
 
 
 def _irps(load: Load) -> Iterator[Broken]:
@@ -100,7 +102,7 @@ def _irps(load: Load) -> Iterator[Broken]:
         if (event.name in _MAKES or event.name == "IrpFree") and irp.bare:
             yield _without_routine(irp.bare)
         if event.name in _MAKES:
-            irps[address] = _Irp(made=True, own=True)
+            irps[address] = _Irp(made=True, own=True, left=irp.open or irp.left)
         elif event.name == "IrpFree":
             irps[address] = _Irp()
         elif event.name == "IrpSetCompletion":
@@ -108,11 +110,12 @@ def _irps(load: Load) -> Iterator[Broken]:
         elif event.name == "IrpMarkPending":
             irp.marked = True
         elif event.name == "IrpComplete":
-            if irp.made and not irp.use and {name for name, _ in names} & DATA_CALLS:
+            irp.open = False
+            if irp.made and not irp.use and not irp.left and {name for name, _ in names} & DATA_CALLS:
                 yield _broken("IRP-COMPLETE-UNKNOWN", event, subject=address)
             yield from _completed(load, at, event, irp, marks=marks)
         elif at in load.uses:
-            irp.use, irp.mine, irp.bare = load.uses[at], irp.made, None
+            irp.use, irp.mine, irp.bare, irp.open = load.uses[at], irp.made, None, True
             if irp.made and irp.routine and not all(irp.routine.fields[flag] for flag in _INVOKE):
                 yield _broken("IRP-INVOKE-FLAGS", event, irp.use.address)
             if irp.made and not irp.routine and routines:
