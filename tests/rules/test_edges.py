@@ -250,7 +250,17 @@ KEYWORDS = {"registration": 1, "socket": 2, "data": 4, "irp": 8, "callback": 16}
 
 
 @SEQ
-@pytest.mark.parametrize("off", [*KEYWORDS, "registration|callback", "data|callback", "irp|data", "socket|callback"])
+@pytest.mark.parametrize(
+    "off",
+    [
+        *KEYWORDS,
+        "data|callback",
+        *(
+            pytest.param(two, marks=pytest.mark.long)
+            for two in ("registration|callback", "irp|data", "socket|callback")
+        ),
+    ],
+)
 @pytest.mark.parametrize("shared", [True, False], ids=["counted", "not counted"])
 def test_legal_driver_with_keywords_off(off: str, shared: bool, seq: bool) -> None:
     """Other sessions may have had them on (then Seq has holes), or nobody (then it has none)."""

@@ -103,7 +103,7 @@ def check(source: tuple[str, Any, int], way: str, seq: bool, draw: Any) -> None:
     assert not new, f"{source}, {way}, {'with' if seq else 'without'} Seq: {new}"
 
 
-@settings(max_examples=120, deadline=None, print_blob=True)
+@settings(max_examples=80, deadline=None, print_blob=True)
 @given(source=SOURCES, way=st.sampled_from(WAYS), seq=st.booleans(), data=st.data())
 def test_losses_never_accuse(source: tuple[str, Any, int], way: str, seq: bool, data: Any) -> None:
     check(source, way, seq, data.draw)

@@ -33,13 +33,13 @@ def _one(events: list[Event], seed: int) -> set[str]:
 @pytest.mark.parametrize("number", range(1, 16))
 def test_legal_patterns(number: int) -> None:
     events = legal.legal_trace(number).events
-    for seed in range(6):
+    for seed in range(3):
         assert _one(events, seed) <= ({"WSK-TRANSPORT-COMBO"} if number == 12 else set()), seed
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_busy_traffic(seed: int) -> None:
-    for n in range(3):
+    for n in range(2):
         assert not _one(busy(seed, sockets=8).events, n), n
 
 

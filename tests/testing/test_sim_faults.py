@@ -36,7 +36,9 @@ def test_the_oracle_finds_each_fault_alone(rule: str, number: int) -> None:
     check_found(expected, judge(script.events, script.options.end, build=script.build))
 
 
-@pytest.mark.parametrize(("rule", "number"), WAYS)
+@pytest.mark.parametrize(
+    ("rule", "number"), [pytest.param(*way, marks=[pytest.mark.long] * (way[1] > 0)) for way in WAYS]
+)
 def test_the_oracle_finds_each_fault_in_busy_traffic(rule: str, number: int) -> None:
     traffic, expected = inject(rule, number + 1, number)
     check_well_formed_but_for_stuck(traffic.events, unloads=traffic.closed)
