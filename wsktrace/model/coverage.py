@@ -133,7 +133,8 @@ def _end_with_seq(ops: Operations, facts: FileFacts) -> tuple[int, int]:
     """Seq proves the trace complete up to its last number; only a file without a flaw is complete beyond that."""
     last = int(ops.time[-1])
     gaps, end_ns, end_doubt = facts.gaps()
-    if any(stop > last for _, stop in gaps):
+    overwritten = facts.incomplete_before()
+    if any(stop > last for _, stop in gaps) or (overwritten is not None and overwritten > last):
         return last, LOST
     return max(last, end_ns), end_doubt
 
