@@ -50,6 +50,8 @@ def event_not_enabled(f: Facts) -> Instances:
         # the listener's enabling, or another socket with this context, may be older than this one
         doubt |= f.closed_from(rows)
         doubt |= doubt_if(~t.client_known[k], CAP)
+        # its close may have completed unseen, and the context be that of another socket since
+        doubt |= doubt_if((s.close[k] >= 0) & (s.close[k] < rows) & (s.closed[k] < 0), ALIAS)
     else:
         enabled, create, doubt = rows + 1, rows, np.zeros(len(rows), np.uint8)
     shortly = (enabled > rows) & (enabled < len(f.world))

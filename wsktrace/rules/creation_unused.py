@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 FAMILY = "creation"
 
 
+def _beside_close(f: Facts) -> NDArray[np.uint8]:
+    """Return ``ORDER`` for each socket beside whose close another call on the address stands, without certain order.
+
+    It may be a call on this socket, and enable a callback.
+    """
+    lane, generation = f.sockets.lane.lane, f.sockets.lane.generation
+    place = np.full(len(f.sockets), -1, np.int64)
+    closes = np.flatnonzero((f.sockets.lane.kind == so.CLOSE) & (generation >= 0))[::-1]
+    place[generation[closes]] = closes
+    return f.world.loose(lane, place, np.ones(len(lane), np.bool_), ahead=True)
+
+
 def _unused(f: Facts) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_], NDArray[np.bool_], Answer]:
     """Return per socket: row of its end, guard, whether anything was enabled for it, and the doubt of "nothing was"."""
     s, t = f.sockets, f.traits
@@ -33,6 +45,7 @@ def _unused(f: Facts) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_], NDAr
         | f.world.touch(s.create, end)
         | f.unlogged(SOCKET, s.create, np.minimum(end, len(f.world) - 1))
     )
+    doubt |= _beside_close(f)
     since = f.client_since(t.client, s.create)
     doubt |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
     doubt |= doubt_if(~t.client_known | ~t.flags_known, CAP) | doubt_if(s.close < 0, END) | f.blind_enabling
@@ -140,6 +153,7 @@ def dispatch_member_unused(f: Facts) -> Instances:
     applies &= used & (~t.members_known | (t.members != 0))
     doubts = f.world.touch(s.create, end) | s.doubt | t.enable_doubt | doubt_if(s.close < 0, END)
     doubts |= doubt_if(~t.flags_known, CAP) | f.blind_enabling
+    doubts |= _beside_close(f)
     since = f.client_since(t.client, s.create)
     doubts |= np.where(f.closed_from(s.create) == 0, 0, f.world.touch(since, end)).astype(np.uint8)
     doubts |= f.unlogged(SOCKET, s.create, np.minimum(end, max(len(f.world) - 1, 0)))

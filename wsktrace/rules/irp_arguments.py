@@ -182,8 +182,11 @@ def irp_complete_unknown(f: Facts) -> Instances:
     doubt = h.made_doubt(at, made)
     for group in (SOCKET, DATA, IRP):
         doubt |= f.unlogged(group, np.maximum(since, 0), orphans)
+    # where order is uncertain, a life that ended may seem to go on in the next one's making, and the other way round
+    everything = np.ones(len(h.lane), bool)
     for ahead in (False, True):
-        doubt |= f.world.loose(h.lane, at, h.is_(ENTER), ahead=ahead)
+        doubt |= f.world.loose(h.lane, at, everything, ahead=ahead)
+        doubt |= f.world.loose(h.lane, made, everything, ahead=ahead)
     if np.any(own):
         doubt |= unnamed_calls(f) | _no_data_calls(f)
     before = f.closed_from(orphans)

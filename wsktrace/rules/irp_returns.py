@@ -91,7 +91,16 @@ def _uses(f: Facts, r: Routines) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     shape="J",
     source="NET using-irps-with-winsock-kernel-functions (what the completion routine returns)",
     needs="IrpComplete and its return with Status, IrpAllocate, IrpInitialize, IrpReuse, IrpFree, calls with Irp",
-    traced=("IrpComplete", "IrpComplete return", "IrpAllocate", "IrpInitialize", "IrpReuse", "IrpFree", "calls"),
+    traced=(
+        "IrpComplete",
+        "IrpComplete return",
+        "IrpCompleteUp",
+        "IrpAllocate",
+        "IrpInitialize",
+        "IrpReuse",
+        "IrpFree",
+        "calls",
+    ),
     advice="Return STATUS_MORE_PROCESSING_REQUIRED: after anything else the I/O manager goes on with the driver's IRP.",
     limits=(
         "Whose an IRP is must be in the trace: STATUS_SUCCESS is judged only where the driver made it for this use."

@@ -54,6 +54,9 @@ def _close_doubt(f: Facts, at: NDArray[np.int64], point: NDArray[np.int64]) -> N
     doubt = np.where(begun, f.link_of_close(close), 0).astype(np.uint8)
     ret = np.where(begun, f.world.mate[close], -1)
     unread = begun & (ret >= 0) & (ret < point) & ~returned(f, ret)[1]
+    # a free that stands shortly before the close may come after it, and after its completion
+    ahead = np.flatnonzero((close >= 0) & ~begun)
+    doubt[ahead] |= f.world.unordered(point[ahead], close[ahead])
     return doubt | doubt_if(unread, CAP) | open_doubt(f, use, point) | doubt_if(begun & (use < 0), CAP)
 
 

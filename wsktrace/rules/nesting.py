@@ -110,7 +110,7 @@ def _depths(f: Facts, frames: Frames, inner: NDArray[np.int64]) -> NDArray[np.in
     shape="I",
     source="DDI and NET pages of the event callbacks (remarks: no waiting for other WSK requests)",
     needs="callbacks with Irql and their returns, IrpWait, entries of calls with Irql, IrpComplete",
-    traced=("callbacks", "callbacks return", "IrpWait", "calls", "calls return", "IrpComplete"),
+    traced=("callbacks", "callbacks return", "IrpWait", "IrpWait return", "calls", "calls return", "IrpComplete"),
     advice="Start the request in the callback and let its completion routine go on, or queue the work to a thread.",
     limits=(
         "Below DISPATCH_LEVEL a wait inside a callback may be that of an interrupt, "

@@ -27,8 +27,16 @@ if TYPE_CHECKING:
 FAMILY = "trace"
 _OPENS = (Phase.ENTER, Phase.CALLBACK, Phase.COMPLETE)
 _CLOSES = (Phase.RETURN, Phase.CALLBACK_RETURN, Phase.COMPLETE_RETURN)
-_EVERY_CALL = ("registration calls", "calls", "callbacks", "IrpComplete", "IrpWait")
-_EVERY_RETURN = ("registration calls return", "calls return", "callbacks return", "IrpComplete return")
+_EVERY_CALL = ("DriverEntry", "DriverUnload", "registration calls", "calls", "callbacks", "IrpComplete", "IrpWait")
+_EVERY_RETURN = (
+    "DriverEntry return",
+    "DriverUnload return",
+    "registration calls return",
+    "calls return",
+    "callbacks return",
+    "IrpComplete return",
+    "IrpWait return",
+)
 
 
 def _told(

@@ -85,14 +85,14 @@ FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     ),
     "WSK-IRP-PASSDOWN-PENDING": (
         one(
-            CONNECTED, "IrpMarkPending Q", "WskSend S Q -> PENDING", "IrpSetCompletion P", "WskSend S P -> PENDING",
-            "complete P SUCCESS -> SUCCESS", "close S", irps=("P",), socket="S",
+            CONNECTED, "IrpMarkPending Q", "WskSend S Q -> PENDING", "IrpSetCompletion X", "WskSend S X -> PENDING",
+            "complete X SUCCESS -> SUCCESS", "close S", irps=("X",), socket="S",
         ),
         one(
-            CONNECTED, "IrpSetCompletion P InvokeOnCancel=no", "WskReceive S P -> PENDING",
-            "IrpComplete P SUCCESS Information=8", "@dpc=1 IrpMarkPending P", "return IrpComplete P SUCCESS",
-            "IrpSetCompletion P", "WskReceive S P -> PENDING", "complete P SUCCESS -> SUCCESS",
-            "close S", irps=("P",), socket="S",
+            CONNECTED, "IrpSetCompletion X InvokeOnCancel=no", "WskReceive S X -> PENDING",
+            "IrpComplete X SUCCESS Information=8", "@dpc=1 IrpMarkPending X", "return IrpComplete X SUCCESS",
+            "IrpSetCompletion X", "WskReceive S X -> PENDING", "complete X SUCCESS -> SUCCESS",
+            "close S", irps=("X",), socket="S",
         ),
     ),
     "WSK-IRP-COMPLETE-UNKNOWN": (

@@ -12,7 +12,7 @@ _SECOND = "WskRegister R2 ClientDispatch=own -> SUCCESS"
 
 FAULTS: Final[dict[str, tuple[Variant, ...]]] = {
     "WSK-CONTEXT-PAGED": (
-        one("pool paged ctx 512", CONNECTED, "close S", "pool free ctx", irps=RUN[1:2], socket="S", subject="ctx"),
+        one("pool paged ctx 64", CONNECTED, "close S", "pool free ctx", irps=RUN[1:2], socket="S", subject="ctx"),
         one("stack ctx", CONNECTED, "close S", irps=RUN[1:2], socket="S", subject="ctx"),
         one(
             "open L Flags=listen SocketContext=ctx Dispatch=listening DispatchMembers=accept", "run WskBind L",
