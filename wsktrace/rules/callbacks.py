@@ -51,7 +51,8 @@ def event_not_enabled(f: Facts) -> Instances:
         doubt |= f.closed_from(rows)
         doubt |= doubt_if(~t.client_known[k], CAP)
         # its close may have completed unseen, and the context be that of another socket since
-        doubt |= doubt_if((s.close[k] >= 0) & (s.close[k] < rows) & (s.closed[k] < 0), ALIAS)
+        vague = (s.closed[k] < 0) | (f.link_of_close(s.close[k]) != 0)
+        doubt |= doubt_if((s.close[k] >= 0) & (s.close[k] < rows) & vague, ALIAS)
     else:
         enabled, create, doubt = rows + 1, rows, np.zeros(len(rows), np.uint8)
     shortly = (enabled > rows) & (enabled < len(f.world))

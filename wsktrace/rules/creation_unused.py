@@ -21,15 +21,20 @@ FAMILY = "creation"
 
 
 def _beside_close(f: Facts) -> NDArray[np.uint8]:
-    """Return ``ORDER`` for each socket beside whose close another call on the address stands, without certain order.
+    """Return the doubt for each socket about which calls were made on it, and which of them failed.
 
-    It may be a call on this socket, and enable a callback.
+    A call on its address that stands beside its close, without certain order, may be one on this socket.
     """
     lane, generation = f.sockets.lane.lane, f.sockets.lane.generation
     place = np.full(len(f.sockets), -1, np.int64)
     closes = np.flatnonzero((f.sockets.lane.kind == so.CLOSE) & (generation >= 0))[::-1]
     place[generation[closes]] = closes
-    return f.world.loose(lane, place, np.ones(len(lane), np.bool_), ahead=True)
+    doubt = f.world.loose(lane, place, np.ones(len(lane), np.bool_), ahead=True)
+    # whose failure it was is not certain: it may be this socket's, and its owner have given up
+    on = f.socket_of_irp
+    vague = np.flatnonzero((f.irps.link_doubt != 0) & (on >= 0))
+    np.bitwise_or.at(doubt, on[vague], f.irps.link_doubt[vague])
+    return doubt
 
 
 def _unused(f: Facts) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_], NDArray[np.bool_], Answer]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from wsktrace.model import descriptors as sd
 from wsktrace.model import sockets as so
-from wsktrace.model.doubt import ALIAS, CAP
+from wsktrace.model.doubt import ALIAS, CAP, ORDER
 from wsktrace.model.lanes import Lane
 from wsktrace.model.traits import KINDS, NEVER_ROW
 from wsktrace.rules.wording import address, duration
@@ -218,9 +218,11 @@ class Facts:
         adopted = s.origin == so.ORIGINS.index("adopted")
         running = (s.origin == so.ORIGINS.index("accept_event")) & (self.world.mate[s.birth] < 0)
         unsaid = ~self.traits.context_known & ~adopted & ~running
-        return np.uint8(
-            (CAP if bool(np.any(unsaid)) else 0) | (ALIAS if not self.world.has_seq and bool(np.any(adopted)) else 0)
-        )
+        doubt = CAP if bool(np.any(unsaid)) else 0
+        if not self.world.has_seq:
+            doubt |= ALIAS if bool(np.any(adopted)) else 0
+            doubt |= ORDER if bool(np.any(self.creates & (self.irps.link_doubt != 0))) else 0
+        return np.uint8(doubt)
 
     @cached_property
     def blind_enabling(self) -> np.uint8:
