@@ -63,8 +63,8 @@ def _kind(fact: Facts, row: int) -> str:
     """Return what an operation is, without addresses and times: its name, its end, a status that is an error."""
     name = fact.op_name(row).replace(" ", "")
     end = _ENDS.get(Phase(int(fact.ops.phase[row])), "")
-    status, known = fact.ops.status[row], fact.ops.has(KNOWN_STATUS)[row]
-    return f"{name}{end}" + (f"={status_name(int(status))}" if known and status >= _ERROR else "")
+    status, known = int(fact.ops.status[row]), int(fact.ops.known[row]) & KNOWN_STATUS
+    return f"{name}{end}" + (f"={status_name(status)}" if known and status >= _ERROR else "")
 
 
 #: Notes about the trace itself are always listed; they are few where all is well.
