@@ -110,7 +110,7 @@ def test_losses_never_accuse(source: tuple[str, Any, int], way: str, seq: bool, 
 
 
 @pytest.mark.long
-@settings(max_examples=1500, deadline=None, print_blob=True)
+@settings(max_examples=800, deadline=None, print_blob=True)
 @given(source=SOURCES, way=st.sampled_from(WAYS), seq=st.booleans(), data=st.data())
 def test_many_losses_never_accuse(source: tuple[str, Any, int], way: str, seq: bool, data: Any) -> None:
     check(source, way, seq, data.draw)
