@@ -311,3 +311,15 @@ def test_facts_of_a_damaged_file() -> None:
     assert start < begin
     assert stop > end
     assert stop - start < S
+
+
+def test_a_file_that_is_written_once_begins_with_buffer_one() -> None:
+    """Whose first buffer is gone, with nothing in the header to say so, has a gap before the rest."""
+    whole = run_script("driver\nopen S Flags=datagram\n@tid=9 @cpu=2 run WskBind S\nclose S\nunload").etl()
+    parts = split(whole)
+    assert sorted(part.sequence for part in parts[1:]) == [1, 2, 3]
+    for number, gapped in ((1, True), (3, False)):
+        left = join([part for part in parts if parts.index(part) == 0 or part.sequence != number])
+        told = Analysis(io.BytesIO(left)).table("quality").to_pylist()
+        gaps = [row for row in told if row["item"] == "gap" and row["name"] == "file"]
+        assert bool([row for row in gaps if row["start"] is None]) is gapped

@@ -161,12 +161,19 @@ class FileFacts:
         for k in holes.tolist():
             before, after = by[k], by[k + 1 :]
             start = min((int(t) for t in (self.first[before], self.first[after[0]]) if t > NEVER), default=NEVER)
-            stop = FOREVER
-            nexts = [after[self.buffers.cpu[after] == cpu] for cpu in range(self.cpus)]
-            if all(len(found) and self.first[found[0]] > NEVER for found in nexts):
-                stop = max(int(self.first[found[0]]) for found in nexts)
-            gaps.append((start, stop))
+            gaps.append((start, self._next_firsts(after)))
+        # a file that is written once begins with number 1; what is before an overwritten part is not whole anyway
+        once = not self.mode & (_MODE_CIRCULAR | _MODE_NEWFILE | _MODE_BUFFERING)
+        if once and int(sequence[0]) > 1:
+            gaps.insert(0, (NEVER, self._next_firsts(by)))
         return gaps
+
+    def _next_firsts(self, after: NDArray[np.int64]) -> int:
+        """Return the latest of the first records in every processor's first of these buffers, or ``FOREVER``."""
+        nexts = [after[self.buffers.cpu[after] == cpu] for cpu in range(self.cpus)]
+        if all(len(found) and self.first[found[0]] > NEVER for found in nexts):
+            return max(int(self.first[found[0]]) for found in nexts)
+        return FOREVER
 
 
 def facts_of(file: TraceFile) -> FileFacts:
