@@ -139,6 +139,8 @@ def irp_not_reinitialized(f: Facts) -> Instances:
         f.socket_of_irp[again],
         tell,
         (s.made[again], s.enter[before], s.complete[before], s.enter[again]),
+        # an address that comes back with an IRP from above is the usual reason, and no suspicion
+        suspect=(doubt & ALIAS) == 0,
         outside=len(s) - len(again),
     )
 
