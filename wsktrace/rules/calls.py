@@ -39,10 +39,11 @@ def of_calls(
     applies: NDArray[np.bool_],
     broken: Answer,
     tell: Callable[[int], str],
+    outside: int = 0,
 ) -> Instances:
     """Return instances that judge calls: the use of the IRP where there is one, else the operation."""
     use = f.submission(rows)
-    return Instances(rows, applies, broken, "irps", use, use, f.socket_of(rows), tell, (rows,))
+    return Instances(rows, applies, broken, "irps", use, use, f.socket_of(rows), tell, (rows,), outside=outside)
 
 
 def same_socket(f: Facts, socket: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:

@@ -8,14 +8,13 @@ import numpy as np
 
 from wsktrace.model.filefacts import NEVER
 from wsktrace.rules.blocks import CAPTURE, RELEASE, blocks
+from wsktrace.rules.calls import of_calls
 from wsktrace.rules.facts import REGISTRATION, Facts, duration
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, Answer, doubt_if, local, never, precedence
 from wsktrace.wsk import constants as c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 FAMILY = "creation"
@@ -27,20 +26,6 @@ _FLAG_NAMES = {
     4: "WSK_FLAG_DATAGRAM_SOCKET",
     8: "WSK_FLAG_STREAM_SOCKET",
 }
-
-
-def _of_calls(
-    f: Facts,
-    rows: NDArray[np.integer[Any]],
-    applies: NDArray[np.bool_],
-    broken: Answer,
-    tell: Callable[[int], str],
-    outside: int = 0,
-) -> Instances:
-    """Return instances that judge calls: the use of the IRP where there is one, else the operation."""
-    irp = f.submission(rows)
-    on = f.socket_of(rows)
-    return Instances(rows, applies, broken, "irps", irp, irp, on, tell, (rows,), outside=outside)
 
 
 @rule(
@@ -61,7 +46,7 @@ def client_null(f: Facts) -> Instances:
     """
     rows = f.level_enters("client")
     client, known = f.arg("client", rows)
-    return _of_calls(
+    return of_calls(
         f,
         rows,
         np.ones(len(rows), bool),
@@ -115,7 +100,7 @@ def client_stale(f: Facts) -> Instances:
             return f"{what}, whose last capture had been released {f.since(last[i], rows[i])} before"
         return f"{what}, which no WskCaptureProviderNPI delivered"
 
-    found = _of_calls(f, rows, applies, broken, tell)
+    found = of_calls(f, rows, applies, broken, tell)
     found.evidence = (last, rows)
     found.suspect = of >= 0
     # calls without an IRP are about their client
@@ -142,7 +127,7 @@ def flags_invalid(f: Facts) -> Instances:
     """
     rows = f.enters("WskSocket")
     flags, known = f.arg("flags", rows)
-    return _of_calls(
+    return of_calls(
         f,
         rows,
         np.ones(len(rows), bool),
@@ -176,7 +161,7 @@ def flags_multiple(f: Facts) -> Instances:
         names = " and ".join(name for bit, name in _FLAG_NAMES.items() if bit & int(flags[i]))
         return f"WskSocket was given {names} at once"
 
-    return _of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
+    return of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
 
 
 def _basic(f: Facts, argument: str, name: str) -> Instances:
@@ -185,7 +170,7 @@ def _basic(f: Facts, argument: str, name: str) -> Instances:
     value, known = f.arg(argument, rows)
     broken = local(value != 0, known & flags_known)
     applies = ~flags_known | (flags == c.WSK_FLAG_BASIC_SOCKET)
-    return _of_calls(
+    return of_calls(
         f, rows, applies, broken, lambda i: f"a basic socket was given {name} {f.say(value[i])}; it must be NULL"
     )
 
@@ -275,7 +260,7 @@ def transport_combo(f: Facts) -> Instances:
         what = f"{category} socket of type {int(kind[i])} with protocol {int(protocol[i])}"
         return f"{f.op_name(rows[i])} asked for a {what}, which is no documented combination"
 
-    return _of_calls(f, rows, applies, broken, tell)
+    return of_calls(f, rows, applies, broken, tell)
 
 
 @rule(
@@ -317,7 +302,7 @@ def owner_context(f: Facts) -> Instances:
             return f"{f.op_name(rows[i])} was given OwningProcess {f.say(process[i])}, which had ended {since} before"
         return f"{f.op_name(rows[i])} was given OwningThread {f.say(thread[i])} without an OwningProcess"
 
-    found = _of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
+    found = of_calls(f, rows, np.ones(len(rows), bool), broken, tell)
     found.severity = np.where(gone, _WARNING, _INFO)
     return found
 
@@ -374,7 +359,7 @@ def dispatch_kind(f: Facts) -> Instances:
         before = c.category_of(int(kind[earlier[i]]))
         return f"dispatch table {f.say(table[i])} was given to a {now} socket after a {before} socket"
 
-    found = _of_calls(f, lane.rows, np.ones(len(lane), bool), broken, tell, outside=int((~usable).sum()))
+    found = of_calls(f, lane.rows, np.ones(len(lane), bool), broken, tell, outside=int((~usable).sum()))
     found.evidence = (np.where(named >= 0, -1, other), lane.rows)
     found.severity = np.where(wrong, _ERROR, _WARNING)
     return found
