@@ -79,7 +79,20 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no not
 
 
 def open_trace(trace: Path, *, member: str | None, profile: str, meter: Meter, **more: Any) -> Trace:
-    """Open the trace that the arguments name."""
-    import wsktrace
+    """Open the trace that the arguments name: an .etl, or a folder that ``export`` wrote.
 
-    return wsktrace.open(trace, member=member, profile=profile, progress=meter, **more)
+    Raises:
+        UsageError: an option that changes how an .etl is read or judged, and the tables of a folder.
+    """
+    import wsktrace
+    from wsktrace.errors import UsageError
+
+    if not trace.is_dir():
+        return wsktrace.open(trace, member=member, profile=profile, progress=meter, **more)
+    asked = {"member": member, **more}
+    if odd := [name for name, value in asked.items() if value] + ["profile"] * (profile != "native"):
+        raise UsageError(
+            f"{trace} is a folder of tables, which were judged when they were written;"
+            f" --{odd[0].removesuffix('s') if odd[0] == 'limits' else odd[0]} needs the .etl"
+        )
+    return wsktrace.load(trace)
