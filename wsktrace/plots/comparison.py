@@ -63,7 +63,7 @@ def compare(
                 told = f"{label(name)}  n={table[group].count:,}"
                 curve(ax, table[group], told, COLOURS[which], DASHES[which])
         percent_axis(ax)
-        duration_axis(ax, LEG_NAMES[leg] if at + wide >= len(chosen) else "")
+        duration_axis(ax, LEG_NAMES[leg] if at + wide >= len(chosen) else "", minor=False)
         ax.tick_params(labelbottom=True)
         ax.set_title(label(group), loc="left", fontsize=10, fontweight="bold", pad=16)
         ax.text(0, 1.02, shift_text(a.get(group), b.get(group), names), transform=ax.transAxes, fontsize=8, va="bottom")

@@ -67,7 +67,7 @@ def heatmap(
     first = int(issued.min()) if start_ns is None else min(start_ns, int(issued.min()))
     last = max(int(issued.max()), first + 1, first if end_ns is None else end_ns)
     counts, at, ns = heatmap_counts(issued, took, first, last, times=times, per_decade=per_decade)
-    _mesh(ax, counts, (at - first) / SECOND, ns / SECOND)
+    _mesh(ax, counts, at / SECOND, ns / SECOND)
     duration_axis(ax, LEG_NAMES[leg], which="y")
     tidy(ax, grid="")
     trace_axis(ax, first, last)
@@ -116,13 +116,13 @@ def heatmap_counts(
         per_decade: rows for each power of ten.
 
     Returns:
-        Counts (int64, columns × rows), edges of the columns (float64 ns) and of the rows (float64 ns).
+        Counts (int64, columns × rows), edges of the columns (float64 ns since ``first``) and of the rows (float64 ns).
     """
     low = int(np.floor(np.log10(max(int(took.min()), 1)) * per_decade))
     high = max(int(np.floor(np.log10(max(int(took.max()), 1)) * per_decade)) + 1, low + per_decade)
     rows = 10.0 ** (np.arange(low, high + 1) / per_decade)
-    columns = first + np.linspace(0, last - first, times + 1)
-    x = np.clip(((issued - first) / ((last - first) / times)).astype(np.int64), 0, times - 1)
+    columns = np.linspace(0, last - first, times + 1)
+    x = np.clip(np.searchsorted(columns, issued - first, side="right") - 1, 0, times - 1)
     y = np.clip(np.searchsorted(rows, np.maximum(took, 1), side="right") - 1, 0, high - low - 1)
     counts = np.bincount(x * (high - low) + y, minlength=times * (high - low)).reshape(times, high - low)
     return counts.astype(np.int64), columns, rows

@@ -35,7 +35,8 @@ class Facts(Protocol):
 class Plots:
     """Pictures of a trace; each method returns matplotlib axes and takes those to draw on.
 
-    ``by`` of several is what ``wsktrace latency --by`` takes: op, status, outcome, completion, category, family.
+    ``by`` is what ``wsktrace latency --by`` takes: op, status, outcome, completion, category, family, several, or
+    ``all`` as one.
     """
 
     def __init__(self, tables: Callable[[str], pa.Table], facts: Callable[[], Facts]) -> None:
@@ -122,7 +123,7 @@ class Plots:
         from wsktrace.arrow import to_arrow
         from wsktrace.stats import latency_columns
 
-        keys = (by,) if isinstance(by, str) else tuple(by)
+        keys = () if by == "all" else (by,) if isinstance(by, str) else tuple(by)
         if keys == ("op",):
             return self._tables("latency")
         sockets = self._tables("sockets") if {"category", "family"} & set(keys) else None

@@ -104,6 +104,8 @@ def histograms_of(table: pa.Table) -> dict[Group, Histogram]:
 def merge_latency(tables: Iterable[pa.Table]) -> pa.Table:
     """Return one ``latency`` table of the uses of IRPs of many traces: what ``latency_columns`` gives of all of them.
 
+    Rows are in the order that ``by`` in the order of ``KEYS`` gives.
+
     Raises:
         UsageError: the tables are not grouped by the same.
     """
