@@ -131,7 +131,7 @@ def test_what_is_not_there(faked: Any) -> None:
 
 
 def test_no_more_panels_than_can_be_read(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsktrace.plots.latency.MOST_PANELS", 3)
+    monkeypatch.setattr("wsktrace.plots.histograms.MOST_PANELS", 3)
     monkeypatch.setattr("wsktrace.plots.comparison.MOST_PANELS", 2)
     rows = [irp(n, f"Wsk{n:02d}", 0, took=1000) for n in range(10)]
     table = faked({"irps": rows}).arrow("latency")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from wsktrace.errors import UsageError
 from wsktrace.plots import figure_of, heatmap_counts, outstanding_curve
 from wsktrace.plots.columns import gaps_of
-from wsktrace.plots.lifetimes import most_telling
-from wsktrace.plots.outstanding import MOST_STEPS, drawable
-from wsktrace.plots.timeline import MOST_LANES, lanes
+from wsktrace.plots.gantt import most_telling
+from wsktrace.plots.lanes import MOST_LANES, lanes
+from wsktrace.plots.steps import MOST_STEPS, drawable
 from wsktrace.units import address_text
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def test_timeline_of_one_socket() -> None:
     total = {round(t) for t in held.total_ns.astype("int64")}
     assert total <= {round(p.get_width() * 1e9) for p in ax.patches}
     address = int(mine.socket.iloc[0])
-    assert len(busy_trace().plot.timeline(socket=address).patches) == irps.socket.tolist().count(address)
+    assert len(busy_trace().plot.timeline(socket=address).patches) == irps.socket.dropna().tolist().count(address)
     with pytest.raises(UsageError, match="no IRP was used on the socket 0x7"):
         busy_trace().plot.timeline(socket=0x7777777)
     assert "the first 3 of" in busy_trace().plot.timeline(most=3).get_title(loc="left")

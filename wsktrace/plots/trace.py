@@ -52,7 +52,7 @@ class Plots:
         legs: Sequence[str] = ("total", "pending"),
     ) -> list[Axes]:
         """Draw how long uses of IRPs took, a histogram for each operation or group."""
-        from wsktrace.plots.latency import latency
+        from wsktrace.plots.histograms import latency
 
         return latency(self._latency(by), axes, op=op, legs=legs)
 
@@ -60,37 +60,37 @@ class Plots:
         self, axes: Sequence[Axes] | None = None, *, by: str | Sequence[str] = ("op",), leg: str = "total"
     ) -> list[Axes]:
         """Draw a small histogram for each group, all to the same scales."""
-        from wsktrace.plots.latency import multiples
+        from wsktrace.plots.histograms import multiples
 
         return multiples(self._latency(by), axes, leg=leg)
 
     def cumulative(self, axes: Axes | None = None, *, by: str | Sequence[str] = ("op",), leg: str = "total") -> Axes:
         """Draw which share of the uses of IRPs took no longer, a curve for each operation or group."""
-        from wsktrace.plots.cumulative import cumulative
+        from wsktrace.plots.curves import cumulative
 
         return cumulative(self._latency(by), axes, leg=leg)
 
     def outstanding(self, axes: Axes | None = None) -> Axes:
         """Draw how many IRPs were outstanding over time."""
-        from wsktrace.plots.outstanding import outstanding
+        from wsktrace.plots.steps import outstanding
 
         return outstanding(self._tables("irps"), axes, **self._span())
 
     def heatmap(self, axes: Axes | None = None, *, op: str | None = None, leg: str = "total") -> Axes:
         """Draw how durations change over time."""
-        from wsktrace.plots.heatmap import heatmap
+        from wsktrace.plots.heat import heatmap
 
         return heatmap(self._tables("irps"), axes, op=op, leg=leg, **self._span())
 
     def lifetimes(self, axes: Axes | None = None, *, most: int = 40) -> Axes:
         """Draw the lives of sockets, of at most so many."""
-        from wsktrace.plots.lifetimes import lifetimes
+        from wsktrace.plots.gantt import lifetimes
 
         return lifetimes(self._tables("sockets"), axes, irps=self._tables("irps"), most=most, **self._span())
 
     def timeline(self, axes: Axes | None = None, *, socket: int | None = None, most: int = 12) -> Axes:
         """Draw the uses of IRPs of one socket (its id or address), or of the first so many."""
-        from wsktrace.plots.timeline import timeline
+        from wsktrace.plots.lanes import timeline
 
         span = self._span() | {"start_ns": None}  # only the time of these IRPs
         return timeline(self._tables("irps"), axes, socket=socket, most=most, **span)

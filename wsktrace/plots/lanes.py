@@ -8,7 +8,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
-from wsktrace.plots.outstanding import spans_of
+from wsktrace.plots.steps import spans_of
 from wsktrace.plots.style import COLOURS, HATCHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
 from wsktrace.stats.groups import words_of
 from wsktrace.units import address_text

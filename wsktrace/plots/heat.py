@@ -8,7 +8,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
-from wsktrace.plots.latency import LEG_NAMES, NOTHING
+from wsktrace.plots.histograms import LEG_NAMES, NOTHING
 from wsktrace.plots.style import SECOND, duration_axis, label, nothing, one_axes, tidy, trace_axis
 from wsktrace.stats.latency import LEGS
 
