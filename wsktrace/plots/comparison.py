@@ -85,8 +85,8 @@ def shift_text(a: Histogram | None, b: Histogram | None, names: tuple[str, str] 
 
 
 def _change(old: int, new: int) -> str:
-    if not old:
+    if not old or not new:
         return ""
-    if not 0.3 <= new / old <= 3:
-        return f" (×{new / old:.3g})"
+    if new > 3 * old or old > 3 * new:
+        return f" (×{new / old:.3g})" if new > old else f" (÷{old / new:.3g})"
     return f" ({(new - old) / old:+.0%})".replace("%", " %").replace("-", "−")

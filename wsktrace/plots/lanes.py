@@ -44,7 +44,7 @@ def timeline(
         socket: a ``socket_id`` or the address of a socket; the first sockets where None.
         quality: the table; where events may be missing is shaded.
         start_ns: where the axis starts, ns UTC; the first issue where None.
-        end_ns: when the trace ends; the last event of the rows where None.
+        end_ns: when the trace ends; how far the axis goes for one socket that has an open IRP, else to its last event.
         most: sockets at most.
 
     Returns:
@@ -67,8 +67,9 @@ def timeline(
     whole = 1 if socket is not None else len(np.unique(ids[ids >= 0]))
     hidden = max(len(rows) - MOST_BARS, 0)
     held = irps.take(_indices(rows[:MOST_BARS]))
-    still = bool(len(_rows_open(held)))
-    begin, end, first, last = spans_of(held, start_ns, end_ns if still else None)
+    # of many sockets, a single IRP that is open shall not squeeze all the others to the left
+    whole_time = socket is not None and len(_rows_open(held)) > 0
+    begin, end, first, last = spans_of(held, start_ns, end_ns if whole_time else None)
     ids = ids[rows[:MOST_BARS]]
     bands = list(dict.fromkeys(ids.tolist()))
     lane, names, base = np.zeros(len(ids), np.int64), [], 0
