@@ -72,6 +72,14 @@ def test_absent_durations_are_told() -> None:
     assert f"{inline} inline" in ax.texts[1].get_text()
 
 
+def test_what_was_lost_is_written_above(faked: Any) -> None:
+    lossy, whole = faked(events_lost=7, buffers_lost=1), faked(file="b.etl")
+    for held in (lossy.plot.latency(), lossy.plot.multiples(), [lossy.plot.cumulative()]):
+        assert held[0].get_title(loc="right") == "7 events lost, 1 buffer lost"
+    assert whole.plot.compare(lossy)[0].get_title(loc="right") == "made.etl: 7 events lost, 1 buffer lost"
+    assert whole.plot.latency()[0].get_title(loc="right") == ""
+
+
 def test_panels_by_status_and_by_family() -> None:
     names = {ax.get_title(loc="left") for ax in busy_trace().plot.latency(by=("op", "outcome"), op="WskSocket")}
     assert "WskSocket · succeeded" in names
