@@ -116,7 +116,9 @@ def test_what_cannot_be(
 
 def test_a_trace_without_completions(made: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     made({})
-    assert "no completed IRP" in _out(capsys, "t.etl", "-o", str(tmp_path / "a.png"))
+    assert _out(capsys, "t.etl", "-o", str(tmp_path / "a.png")) == "no completed IRP in this trace\n"
+    made({}, judged=0)
+    assert "it has no WSK operation; wsktrace info" in _out(capsys, "t.etl")
 
 
 def test_a_folder_of_tables_gives_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -152,8 +152,9 @@ def _rows_open(irps: pa.Table) -> NDArray[np.int64]:
 def _handles(ax: Axes) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    marks = (("|", "completion"), (">", "open at the end"), ("x", "no completion seen"))
-    ends = [Line2D([], [], color=OTHER, marker=m, linestyle="none", label=t) for m, t in marks]
+    marks = {"|": "completion", ">": "open at the end", "x": "no completion seen"}
+    seen = {line.get_marker() for line in ax.lines if len(np.atleast_1d(line.get_xdata()))}
+    ends = [Line2D([], [], color=OTHER, marker=m, linestyle="none", label=t) for m, t in marks.items() if m in seen]
     return [*ax.get_legend_handles_labels()[0], *ends]
 
 

@@ -61,6 +61,8 @@ def as_text(
         width: columns of the terminal, where it is known: fewer figures are printed where it is narrow.
     """
     rows = [row for row in table.to_pylist() if row["count"] or row["leg"] == "total" or row["absent_open"]]
+    if not facts.judged:
+        return "no completed IRP in this trace: it has no WSK operation; wsktrace info says what is in it\n"
     if not rows:
         return "no completed IRP in this trace\n"
     keys = tuple(by) or grouped_by(table) or ("op",)
