@@ -38,9 +38,9 @@ FINDINGS = Table(
         Column(
             "source_file",
             "string",
-            "file of the driver's source, as the TMF names it: the place of the driver's last own message on that thread"
-            " before the last operation of the evidence that the driver itself made, at most 10 ms before; not the"
-            " call's own line. Null without symbols, and wherever a loss or other code may stand between",
+            "file of the driver's source, as the TMF names it: where the driver's last own message stands that the"
+            " thread traced before the last operation of the evidence that the driver made, at most 10 ms before; not"
+            " the call's own line. Null without symbols, and where a loss or other code may stand between",
         ),
         Column("source_line", "uint32", "line of that message in that file"),
     ),

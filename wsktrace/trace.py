@@ -284,6 +284,21 @@ class Trace:
         """Pictures of the trace."""
         return Plots(self)
 
+    def render(self, form: str = "text", **options: Any) -> str:
+        """Return the account of the trace as ``wsktrace check`` writes it.
+
+        Args:
+            form: text, concise (a line per finding), json, jsonl, sarif, junit, github (annotations) or md.
+            options: those of ``wsktrace.report.formats`` that the format takes: ``unknown``, ``coverage``,
+                ``source_root`` …; others are left out.
+
+        Raises:
+            UsageError: there is no such format, or no such folder of source files.
+        """
+        from wsktrace.report.formats import render
+
+        return render(form, self.summary, self.arrow, **options)
+
     def to_parquet(self, directory: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
         """Write every table to a folder of Parquet files, which ``wsktrace.load`` reads; return the files.
 

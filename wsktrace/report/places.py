@@ -63,8 +63,10 @@ def last_before(
     """Return for each moment the last thing that its thread did before it.
 
     Args:
-        thread, time: int64 (n,), the moments, in any order.
-        of_thread, at: int64 (m,), the things, in any order.
+        thread: int64 (n,), of each moment.
+        time: int64 (n,), of each moment; in any order.
+        of_thread: int64 (m,), of each thing.
+        at: int64 (m,), its time; in any order.
 
     Returns:
         int64 (n,): index of the thing whose time is the greatest below the moment's on the same thread, -1 for none.
