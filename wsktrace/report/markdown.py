@@ -57,7 +57,8 @@ def render(
         parts.append(f"… and {len(found) - shown:,} more findings, which do not fit here.\n")
     ignored = sum(f["ignored"] is not None for f in rows(tables("findings")))
     if ignored:
-        parts.append(f"{ignored:,} findings do not count: the profile or the baseline excuses them.\n")
+        what = "finding does" if ignored == 1 else "findings do"
+        parts.append(f"{ignored:,} {what} not count: excused by the profile or the baseline.\n")
     return "\n".join(parts)
 
 
