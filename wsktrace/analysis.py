@@ -218,7 +218,11 @@ class Analysis:
 
         lives = self.lives
         rows = sorted({row for rows in evidence for row in rows})
-        messages = driver_messages(self.contents, np.unique(lives.ops.tid[rows]))
+
+        def say(done: int, total: int) -> None:
+            self._say("looking for places", done, total)
+
+        messages = driver_messages(self.contents, np.unique(lives.ops.tid[rows]), progress=say)
         gaps, _, _ = lives.facts.gaps()
         return place_columns(evidence, lives.ops, messages, gaps)
 

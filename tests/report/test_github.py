@@ -51,7 +51,7 @@ def test_findings(faked: Any, tmp_path: Path) -> None:
         ("warning", "x.c", "1"),
         ("notice", None, None),
     ]
-    name, held, message = commands[0]
+    _, held, message = commands[0]
     assert held["title"] == "WSK-SD-EARLY-RELEASE"
     assert message.startswith(
         "the descriptor was released while a creation that uses it was pending\n2026-11-20 14:02:16"

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wsktrace
-from wsktrace.report.places import WITHIN_NS, last_before, threads
+from wsktrace.cli.main import run
+from wsktrace.report.places import WITHIN_NS, Messages, last_before, place_columns, threads
 from wsktrace.testing.etl_options import TraceOptions
 from wsktrace.testing.etl_records import message
 from wsktrace.testing.etl_writer import native_records, write_records
@@ -105,12 +106,21 @@ def test_no_place_that_would_be_a_guess(tmp_path: Path) -> None:
     assert told.place(mine, symbols=()) == nothing, "no symbols were given"
 
 
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Told(tmp_path)
+    assert told.place((11, -1000, None, None)) == ("socket.c", 11)
+    arguments = ["check", str(told.trace), "-q", "--select", RULE, "--format", "concise"]
+    assert run([*arguments, "--symbols", str(told.tmf)]) == 1
+    assert capsys.readouterr().out.startswith(f"socket.c:11: error {RULE} ")
+    assert run(arguments) == 1
+    assert capsys.readouterr().out.startswith(f"t.etl: error {RULE} ")
+    assert run([*arguments, "--symbols", str(tmp_path / "none.pdb")]) == 2
+
+
 def test_what_was_traced_before_a_callback_is_other_code(tmp_path: Path) -> None:
     told = Told(tmp_path)
     done = next(e for e in told.script.events if e.name == "IrpComplete" and e.is_start and e.time > told.call.time)
-    # the completion routine's own operations stand behind its beginning, the message before it
-    from wsktrace.report.places import Messages, place_columns
-
+    # the last operation that the driver made is the end of the completion routine
     with wsktrace.open(_written(told)) as trace:
         held = trace._source.lives.ops
         rows = [(int(held.time[row]), row) for row in range(len(held)) if held.phase[row] in (2, 3)]

@@ -110,7 +110,7 @@ def _case(suite: ET.Element, classname: str, row: dict[str, Any], found: list[di
 
 
 def _skip(case: ET.Element, why: str) -> None:
-    ET.SubElement(case, "skipped", message=clean(why))
+    ET.SubElement(case, "skipped", message=clean(why)).text = clean(why)  # some read the one, some the other
 
 
 def _details(broken: list[dict[str, Any]], row: dict[str, Any]) -> list[str]:

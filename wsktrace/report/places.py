@@ -15,7 +15,7 @@ import numpy as np
 from wsktrace.wsk.operations import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -130,12 +130,15 @@ def place_columns(
     return {"source_file": files, "source_line": lines}
 
 
-def driver_messages(contents: Contents, tids: NDArray[Any]) -> Messages:
+def driver_messages(
+    contents: Contents, tids: NDArray[Any], *, progress: Callable[[int, int], None] | None = None
+) -> Messages:
     """Read the file once more for the messages of some threads that have a place in the source.
 
     Args:
         contents: what describes its records.
         tids: uint32, the threads that matter.
+        progress: called with the bytes of the file done and in all.
     """
     file, kinds = contents.file, contents.kinds
     places: dict[tuple[str, int], int] = {}
@@ -146,7 +149,7 @@ def driver_messages(contents: Contents, tids: NDArray[Any]) -> Messages:
             of_kind[number] = places.setdefault((form.file, form.line), len(places))
     parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     if places and len(tids):
-        for chunk in file.chunks():
+        for chunk in file.chunks(progress=progress):
             schemas = contents.book.assign(chunk, file.guids)
             place = of_kind[kinds.assign(chunk, schemas, file.guids, count=False)]
             r = chunk.records
