@@ -290,10 +290,10 @@ class Trace:
         Args:
             form: text, concise (a line per finding), json, jsonl, sarif, junit, github (annotations) or md.
             options: those of ``wsktrace.report.formats`` that the format takes: ``unknown``, ``coverage``,
-                ``source_root`` …; others are left out.
+                ``source_root`` …; those that only others take are left out.
 
         Raises:
-            UsageError: there is no such format, or no such folder of source files.
+            UsageError: there is no such format, no such option, or no such folder of source files.
         """
         from wsktrace.report.formats import render
 

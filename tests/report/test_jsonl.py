@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from faked_traces import usual_rows
+from sample_traces import NAMES, sample
 
-import wsktrace
-
-SAMPLES = Path(__file__).parents[2] / "samples"
 SCHEMA: dict[str, Any] = json.loads(files("wsktrace").joinpath("data", "check.schema.json").read_text("utf-8"))
 WHOLE = jsonschema.Draft202012Validator(SCHEMA)
 LINE = jsonschema.Draft202012Validator({"$ref": "#/$defs/line", "$defs": SCHEMA["$defs"]})
@@ -42,12 +39,14 @@ def test_the_schema_itself() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.etl")), ids=lambda path: path.stem)
-def test_samples(sample: Path) -> None:
-    with wsktrace.open(sample, unknown=True, notes=True) as trace:
-        whole = json.loads(trace.render("json", unknown=True, coverage=True))
-        held = lines(trace, unknown=True, coverage=True)
-        opened = trace.arrow("irps").to_pandas().query("outcome == 'open'").sort_values("issue_time")
+@pytest.mark.parametrize("name", NAMES)
+def test_samples(name: str) -> None:
+    trace = sample(name)
+    whole = json.loads(trace.render("json", unknown=True, coverage=True))
+    held = lines(trace, unknown=True, coverage=True)
+    opened = sorted(
+        (r for r in trace.arrow("irps").to_pylist() if r["outcome"] == "open"), key=lambda r: r["issue_time"]
+    )
     WHOLE.validate(whole)
     jsonschema.Draft202012Validator(strict(SCHEMA)).validate(whole)
     by: dict[str, list[dict[str, Any]]] = {}
@@ -57,7 +56,7 @@ def test_samples(sample: Path) -> None:
     assert trace_line == {"schema_version": 1, "judged": whole["judged"], **whole["trace"]}
     assert by.get("finding", []) == whole["findings"]
     assert by.get("note", []) == whole["notes"]
-    assert [p["irp_id"] for p in by.get("pending", [])] == opened.irp_id.tolist()
+    assert [p["irp_id"] for p in by.get("pending", [])] == [row["irp_id"] for row in opened]
     assert [r["rule"] for r in by["rule"]] == list(whole["rules"])
     for rule in by["rule"]:
         name = rule.pop("rule")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faked_traces import finding, usual_rows, verdicts
 from junitparser import Failure, JUnitXml, Skipped
-
-import wsktrace
-
-SAMPLES = Path(__file__).parents[2] / "samples"
+from sample_traces import NAMES, sample
 
 
 def read(trace: Any) -> tuple[JUnitXml, dict[str, Any]]:
@@ -30,11 +26,11 @@ def read(trace: Any) -> tuple[JUnitXml, dict[str, Any]]:
     return document, cases
 
 
-@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.etl")), ids=lambda path: path.stem)
-def test_samples(sample: Path) -> None:
-    with wsktrace.open(sample) as trace:
-        _, cases = read(trace)
-        rules = {row["rule"]: row for row in trace.arrow("rules").to_pylist()}
+@pytest.mark.parametrize("name", NAMES)
+def test_samples(name: str) -> None:
+    trace = sample(name)
+    _, cases = read(trace)
+    rules = {row["rule"]: row for row in trace.arrow("rules").to_pylist()}
     assert sorted(cases) == sorted(rules)
     for name, row in rules.items():
         results = cases[name].result

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sarif_pydantic
 from faked_traces import finding, usual_rows
+from sample_traces import NAMES, SAMPLES, sample
 from sarif_kit.validate import validation_errors
 
 import wsktrace
@@ -17,7 +17,9 @@ from wsktrace.report.baseline import FINGERPRINT, read_baseline
 from wsktrace.report.source_paths import SourceRoot, uri_of
 from wsktrace.rules.ignoring import BASELINE
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 HOSTILE = "<script>alert(1)</script> [x](http://evil) {0} \x00\u2028\x1b[31m \ud800"
 
 
@@ -37,14 +39,13 @@ def test_the_schema_finds_what_is_wrong(faked: Any) -> None:
     assert validation_errors(held)
 
 
-@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.etl")), ids=lambda path: path.stem)
-def test_samples(sample: Path) -> None:
-    with wsktrace.open(sample, unknown=True, notes=True) as trace:
-        held = log(trace, unknown=True, compared=True, command_line="wsktrace check", exit_code=1)
-        assert trace.render("sarif") == trace.render("sarif")
-        found = trace.arrow("findings").to_pylist()
-        operations = {row["operation_id"]: row for row in trace.arrow("operations").to_pylist()}
-        judged = trace.arrow("rules").column("rule").to_pylist()
+@pytest.mark.parametrize("name", NAMES)
+def test_samples(name: str) -> None:
+    trace = sample(name)
+    held = log(trace, unknown=True, compared=True, command_line="wsktrace check", exit_code=1)
+    found = trace.arrow("findings").to_pylist()
+    operations = {row["operation_id"]: row for row in trace.arrow("operations").to_pylist()}
+    judged = trace.arrow("rules").column("rule").to_pylist()
     assert [rule["id"] for rule in held["tool"]["driver"]["rules"]] == judged
     results = {result["properties"]["findingId"]: result for result in held["results"]}
     assert sorted(results) == [f["finding_id"] for f in found]
@@ -80,6 +81,10 @@ def test_verdicts_are_kinds_and_severities_levels(faked: Any) -> None:
     fails = [("fail", "error"), ("fail", "warning"), ("fail", "note")]
     assert told == [*fails, ("review", "none"), ("open", "none"), ("informational", "none")]
     assert [r["kind"] for r in log(trace)["results"]] == ["fail", "fail", "fail", "review", "informational"]
+
+
+def test_it_depends_on_the_trace_alone(faked: Any) -> None:
+    assert faked().render("sarif", unknown=True) == faked().render("sarif", unknown=True)
 
 
 def test_rules_carry_their_pages(faked: Any) -> None:
@@ -120,8 +125,7 @@ def test_what_is_ignored_is_suppressed_and_what_is_known_is_unchanged(faked: Any
 def test_a_baseline_made_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trace, base = str(SAMPLES / "many_faults.etl"), str(tmp_path / "base.sarif")
     assert run(["check", trace, "-q", "-o", base, "--unknown", "--notes"]) == 1
-    with wsktrace.open(trace, unknown=True, notes=True) as opened:
-        found = opened.arrow("findings").to_pylist()
+    found = sample("many_faults").arrow("findings").to_pylist()
     known = sorted(f["fingerprint"] for f in found if f["verdict"] in ("fail", "suspect"))
     assert sorted(read_baseline(base).elements()) == known, "undecided ones and notes excuse nothing"
     assert run(["check", trace, "-q", "--baseline", base, "--format", "sarif", "--fail-on", "suspect"]) == 0

@@ -52,10 +52,13 @@ def render(form: str, facts: TraceFacts, tables: Tables, **options: Any) -> str:
     """Return the account of a trace in a format; options that it does not take are left out.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: there is no such format, or no format takes an option of that name.
     """
     if form not in FORMATS:
         raise UsageError(f"no format {form!r}; the formats are {', '.join(FORMATS)}")
+    known = {name for one in FORMATS.values() for name in one.options}
+    if strange := sorted(set(options) - known):
+        raise UsageError(f"no format takes {strange[0]!r}; the options are {', '.join(sorted(known))}")
     chosen = FORMATS[form]
     text: str = import_module(f"wsktrace.report.{chosen.module}").render(
         facts, tables, **{name: value for name, value in options.items() if name in chosen.options}
