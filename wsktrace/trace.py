@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from matplotlib.axes import Axes
 
+    from wsktrace.report.difference import Difference
+
 __all__ = ["Finding", "Plots", "Trace", "load", "open"]
 
 
@@ -235,6 +237,24 @@ class Trace:
             for reader in session.run(query):
                 result = pa.table({}) if reader is None else reader.read_all()
         return result if arrow else _to_pandas(result)
+
+    def diff(
+        self, other: Trace, *, by: Sequence[str] = ("op",), op: str | Iterable[str] = (), margin: float = 1.05
+    ) -> Difference:
+        """Compare this trace, the reference, with another, the candidate; ``wsktrace.diff.compare`` says how.
+
+        Args:
+            other: the candidate.
+            by: what latencies are split by, out of ``op``, ``outcome``, ``status``, ``completion``.
+            op: operations to compare the latencies of; all where empty.
+            margin: a quantile that moved by less than this factor is no shift.
+        """
+        from wsktrace.diff import Side, compare
+        from wsktrace.report.difference import Difference
+
+        sides = (Side(trace.summary, trace.arrow) for trace in (self, other))
+        ops = (op,) if isinstance(op, str) else tuple(op)
+        return Difference(compare(*sides, by=by, ops=ops, margin=margin))
 
     def _latency(self) -> pa.Table:
         from wsktrace.arrow import to_arrow

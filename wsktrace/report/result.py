@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["FORMATS", "plain", "shown", "text_table", "write"]
+__all__ = ["FORMATS", "markdown_cell", "plain", "shown", "text_table", "write"]
 
 #: What ``write`` knows.
 FORMATS = ("csv", "json", "jsonl", "md", "parquet")
@@ -194,14 +194,14 @@ def _markdown(reader: pa.RecordBatchReader) -> Iterator[str]:
     def line(cells: list[str]) -> str:
         return f"| {' | '.join(cells)} |\n"
 
-    yield line([_cell(name) for name in reader.schema.names])
+    yield line([markdown_cell(name) for name in reader.schema.names])
     yield line(["--:" if kind in ("number", "duration") else "---" for kind in kinds])
     for batch in reader:
         for row in _rows(batch):
-            yield line([_cell(shown(value, kind)) for value, kind in zip(row, kinds, strict=True)])
+            yield line([markdown_cell(shown(value, kind)) for value, kind in zip(row, kinds, strict=True)])
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """Return text such that it is no markup of a Markdown table, nor HTML."""
     text = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join("\\" + c if c in "\\|*`[]~" else c for c in text)
