@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, overload
 
 from wsktrace.errors import UsageError
 from wsktrace.report.facts import TraceFacts
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.dataset as ds
     from matplotlib.axes import Axes
+
+    from wsktrace.report.difference import Difference
 
 __all__ = ["Finding", "Plots", "Trace", "load", "open"]
 
@@ -114,6 +117,10 @@ class _Loaded:
         found: pa.Table = self.stored.table(name)
         return found
 
+    def dataset(self, name: str) -> ds.Dataset:
+        found: ds.Dataset = self.stored.dataset(name)
+        return found
+
     def facts(self) -> TraceFacts:
         return TraceFacts.from_json(self.stored.facts)
 
@@ -199,6 +206,55 @@ class Trace:
     def latency(self) -> pd.DataFrame:
         """Percentiles and histograms of durations, by operation and leg."""
         return self.frame("latency")
+
+    def relation(self, name: str) -> pa.Table | ds.Dataset:
+        """Return a table of schema.py to be queried: of a loaded trace a data set, of which no row is read yet."""
+        if isinstance(self._source, _Loaded) and name not in self._arrow:
+            return self._source.dataset(table(name).name)
+        return self.arrow(name)
+
+    @overload
+    def sql(self, query: str, *, arrow: Literal[False] = False) -> pd.DataFrame: ...
+
+    @overload
+    def sql(self, query: str, *, arrow: Literal[True]) -> pa.Table: ...
+
+    def sql(self, query: str, *, arrow: bool = False) -> pd.DataFrame | pa.Table:
+        """Return the rows of the last statement, as a data frame with Arrow-backed types or as an Arrow table.
+
+        ``trace.sql("SELECT op, count(*) FROM irps GROUP BY op")``; tables, types and functions: wsktrace/query.py.
+
+        Raises:
+            UsageError: a statement that duckdb refuses, or that reaches for files.
+            MissingDependency: duckdb is not installed.
+        """
+        import pyarrow as pa
+
+        from wsktrace.query import Session
+
+        result = pa.table({})
+        with Session({"trace": self.relation}) as session:
+            for reader in session.run(query):
+                result = pa.table({}) if reader is None else reader.read_all()
+        return result if arrow else _to_pandas(result)
+
+    def diff(
+        self, other: Trace, *, by: Sequence[str] = ("op",), op: str | Iterable[str] = (), margin: float = 1.05
+    ) -> Difference:
+        """Compare this trace, the reference, with another, the candidate; ``wsktrace.diff.compare`` says how.
+
+        Args:
+            other: the candidate.
+            by: what latencies are split by, out of ``op``, ``outcome``, ``status``, ``completion``.
+            op: operations to compare the latencies of; all where empty.
+            margin: a quantile that moved by less than this factor is no shift.
+        """
+        from wsktrace.diff import Side, compare
+        from wsktrace.report.difference import Difference
+
+        sides = (Side(trace.summary, trace.arrow) for trace in (self, other))
+        ops = (op,) if isinstance(op, str) else tuple(op)
+        return Difference(compare(*sides, by=by, ops=ops, margin=margin))
 
     def _latency(self) -> pa.Table:
         from wsktrace.arrow import to_arrow
