@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from wsktrace.report.story import Line
     from wsktrace.report.story_index import Index
 
-__all__ = ["findings", "gaps", "irp_end", "outstanding", "socket_end"]
+__all__ = ["findings", "gaps", "irp_end", "outstanding", "socket_end", "still_outstanding"]
 
 #: A line, and the operation that it stands behind; None: by its time.
 Placed = "tuple[int | None, Line]"
 _MOST_NAMES: Final = 4
 _MOST_GAPS: Final = 10
+_MOST_OUTSTANDING: Final = 20
 
 
 def _note(time_ns: int, text: str, **more: Any) -> Line:
@@ -77,7 +78,7 @@ def outstanding(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Lin
     """Return a note of what else was outstanding on the socket when an IRP was issued."""
     if irp["socket_id"] is None:
         return []
-    count, latest = index.outstanding(irp["socket_id"], irp["issue_operation"])
+    count, latest = index.requests.outstanding(irp["socket_id"], irp["issue_operation"])
     if not count:
         return []
     shown = latest[-_MOST_NAMES:]
@@ -88,6 +89,24 @@ def outstanding(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Lin
     left = f" and {count - len(names):,} more" if count > len(names) else ""
     text = f"outstanding on the socket at this moment: {', '.join(names)}{left}"
     return [(irp["issue_operation"], _note(irp["issue_time"], text, socket_id=irp["socket_id"]))]
+
+
+def still_outstanding(index: Index, finding: dict[str, Any]) -> list[tuple[int | None, Line]]:
+    """Return a note at each call that was outstanding when a rule was broken."""
+    at = index.rows_of((finding["outstanding"] or [])[:_MOST_OUTSTANDING])
+    made: list[tuple[int | None, Line]] = []
+    for number, time, irp_id in zip(
+        *(index.operations.take(n, at) for n in ("operation_id", "time", "irp_id")), strict=True
+    ):
+        behind, seen = number, time
+        if index.has("irps", irp_id):
+            irp = index.irp(irp_id)
+            if irp["return_operation"] is not None and irp["completion"] != "inline":
+                behind, seen = irp["return_operation"], irp["return_time"]
+        age = finding["time"] - time
+        text = f"still outstanding when the rule was broken, {duration_text(age)} after this" if age > 0 else ""
+        made.append((behind, _note(seen, text or "outstanding when the rule was broken", irp_id=irp_id)))
+    return made
 
 
 def gaps(index: Index, load: int | None, start_ns: int, end_ns: int) -> list[tuple[int | None, Line]]:
@@ -101,11 +120,8 @@ def gaps(index: Index, load: int | None, start_ns: int, end_ns: int) -> list[tup
     ]
     made: list[tuple[int | None, Line]] = []
     for begin, end, missing, _ in held[:_MOST_GAPS]:
-        what = (
-            f"{missing:,} event{'s' * (missing != 1)} of the driver are missing" if missing else "events may be missing"
-        )
-        if missing == 1:
-            what = "1 event of the driver is missing"
+        what = f"{missing:,} events of the driver are missing" if missing else "events may be missing"
+        what = "1 event of the driver is missing" if missing == 1 else what
         where = "" if begin is None and end is None else f" between {clock_text(begin)} and {clock_text(end)}"
         where = where or ", nobody knows where"
         made.append((None, _note(max(begin or start_ns, start_ns), f"gap in the trace: {what}{where}")))
