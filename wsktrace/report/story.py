@@ -13,7 +13,7 @@ from wsktrace.report.story_find import uses
 from wsktrace.report.story_index import Index
 from wsktrace.report.story_lines import lines, place
 from wsktrace.report.story_rows import Operation
-from wsktrace.units import address_text, clock_text, duration_text
+from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +109,7 @@ class Stories:
             *story_notes.irp_end(index, irp),
         ]
         return Story(
-            f"{irp['op']} with IRP {address_text(irp['irp'])} (#{irp_id})",
+            f"{clean(irp['op'])} with IRP {address_text(irp['irp'])} (#{irp_id})",
             "irps",
             irp_id,
             irp["issue_time"],
@@ -170,7 +170,7 @@ class Stories:
         more += story_notes.gaps(index, load, min(times), max([*times, *([end] if more else [])]))
         more += story_notes.still_outstanding(index, finding)
         return Story(
-            f"{finding['rule']} (finding {finding_id})",
+            f"{clean(finding['rule'])} (finding {finding_id})",
             "findings",
             finding_id,
             finding["time"],

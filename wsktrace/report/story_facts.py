@@ -18,7 +18,7 @@ Facts = tuple[tuple[str, str], ...]
 
 
 def _told(held: dict[str, str]) -> Facts:
-    return tuple((label, value) for label, value in held.items() if value)
+    return tuple((label, clean(value)) for label, value in held.items() if value)
 
 
 def named(address: int | None, number: int | None) -> str:

@@ -52,6 +52,12 @@ class Requests:
         end = np.where(irps.is_word("outcome", "open"), _NEVER, end)
         return np.where(done, irps.values("complete_operation").astype(np.int64), end)
 
+    def open_at_end(self, socket_id: int) -> NDArray[np.int64]:
+        """Return the rows of ``irps`` of what is still pending on a socket when the trace ends."""
+        of = self._by_socket.of(socket_id)
+        found: NDArray[np.int64] = of[self._ends[of] == _NEVER]
+        return found
+
     def outstanding(self, socket_id: int, operation_id: int) -> tuple[int, NDArray[np.int64]]:
         """Return what was entered before an operation and not over at it.
 
