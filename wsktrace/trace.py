@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import pyarrow.dataset as ds
-    from matplotlib.axes import Axes
 
     from wsktrace.decode.contents import Contents
+    from wsktrace.plots import Plots
     from wsktrace.report.difference import Difference
     from wsktrace.report.story import Stories, Story
     from wsktrace.subjects import IrpUse, Socket
 
-__all__ = ["Finding", "Plots", "Trace", "load", "open"]
+__all__ = ["Finding", "Trace", "load", "open"]
 
 
 class _Source(Protocol):
@@ -399,7 +399,9 @@ class Trace:
     @property
     def plot(self) -> Plots:
         """Pictures of the trace."""
-        return Plots(self)
+        from wsktrace.plots import Plots
+
+        return Plots(self.arrow, lambda: self.summary)
 
     def render(self, form: str = "text", **options: Any) -> str:
         """Return the account of the trace as ``wsktrace check`` writes it.
@@ -458,18 +460,3 @@ def _to_pandas(held: pa.Table) -> pd.DataFrame:
     from wsktrace.arrow import to_pandas
 
     return to_pandas(held)
-
-
-class Plots:
-    """Pictures of a trace; each method returns matplotlib axes."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-
-    def latency(
-        self, axes: Axes | Sequence[Axes] | None = None, *, op: str | Sequence[str] | None = None
-    ) -> list[Axes]:
-        """Draw how long each operation took, as ``wsktrace.plots.latency`` says."""
-        from wsktrace import plots
-
-        return plots.latency(self._trace.arrow("latency"), axes, op=op)
