@@ -418,6 +418,24 @@ class Trace:
 
         return render(form, self.summary, self.arrow, **options)
 
+    def timeline(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        socket: int | str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> bytes | Path:
+        """Write the timeline for https://ui.perfetto.dev and return the path; without ``path``, return its bytes.
+
+        ``socket``: only this address; ``since``, ``until``: only what reaches into that time, written as for
+        ``events``. It needs ``pip install 'wsktrace[timeline]'``; ``UsageError`` where there is nothing to draw.
+        """
+        from wsktrace.report import perfetto_file
+
+        chosen = perfetto_file.choose(self.summary, socket=socket, since=since, until=until)
+        return perfetto_file.deliver(self.summary, self.arrow, path, **chosen)
+
     def to_parquet(self, directory: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
         """Write every table to a folder of Parquet files, which ``wsktrace.load`` reads; return the files.
 
