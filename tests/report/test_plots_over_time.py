@@ -182,7 +182,7 @@ def test_gaps_are_joined_and_kept_within_the_trace(faked: Any) -> None:
 
 
 PICTURES: dict[str, Any] = {
-    "latency": lambda plot: plot.latency(),
+    "latency": lambda plot: plot.latency(by="outcome"),
     "multiples": lambda plot: plot.multiples(by="family"),
     "cumulative": lambda plot: plot.cumulative(),
     "heatmap": lambda plot: plot.heatmap(),
