@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawn", "irp_layers", "irp_spans", "socket_layers", "socket_span"]
 
+_MOST = (1 << 64) - 1
 _PHASES = ("creating", "open", "closing")
 
 
@@ -154,11 +155,12 @@ def _show_sockets(sockets: pa.Table, slices: NDArray[np.int64]) -> Shown:
 def irp_layers(irps: pa.Table, tracks: Tracks, drawn: Drawn, window: Window, chosen: NDArray[np.bool_]) -> list[Layer]:
     """Add the lanes of IRPs below their sockets' tracks, and return their layer; it carries the number outstanding.
 
-    ``chosen``: which rows are drawn at all; the number outstanding counts all.
+    ``chosen``: which rows are drawn and counted at all.
     """
     begin, end = irp_spans(irps)
     rows, begins, time = interleaved(begin, end)
-    count = np.cumsum(np.where(begins, 1, -1))
+    count = np.cumsum(np.where(begins, 1, -1) * chosen[rows])
+    count = count[np.searchsorted(time, time, side="right") - 1]  # at one moment only the last value counts
     home = drawn.find(*column(irps, "socket_id"))
     if bool(np.any(chosen & (home == 0))):
         home[home == 0] = tracks.add(
@@ -204,7 +206,7 @@ def _show_irps(irps: pa.Table, rows: NDArray[np.int64]) -> Shown:
     ]
     plain = ("information", "length", "pending_ns", "issue_operation", "return_operation", "complete_operation")
     notes += [Note(name, values(name)) for name in plain]
-    return Shown(names, ["IRP"] * len(names), tuple(notes), [number + 1 for number in ids])
+    return Shown(names, ["IRP"] * len(names), tuple(notes), [(number + 1) & _MOST for number in ids])
 
 
 def _irp_name(op: str, outcome: str, came: bool, completed: str | None, returned: str | None) -> str:
