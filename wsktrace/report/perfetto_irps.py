@@ -9,6 +9,7 @@ import numpy as np
 
 from wsktrace.report.perfetto_lanes import FOREVER, interleaved, lanes
 from wsktrace.report.perfetto_layers import BEGIN, END, Layer, Note, Shown, among, column, status_texts, taken, words
+from wsktrace.report.words import REASONS
 from wsktrace.units import address_text, clean
 
 if TYPE_CHECKING:
@@ -191,9 +192,11 @@ def _show_irps(irps: pa.Table, rows: NDArray[np.int64]) -> Shown:
     outcomes, came = values("outcome"), values("complete_time")
     returned = status_texts(values("return_status"), values("return_status_name"))
     completed = status_texts(values("completion_status"), values("completion_status_name"))
-    names = [
-        _irp_name(*told) for told in zip(ops, outcomes, (t is not None for t in came), completed, returned, strict=True)
-    ]
+    doubts, own = words(values("doubt")), values("own")
+    why = [_doubt(*told) for told in zip(doubts, own, strict=True)]
+    ends = (t is not None for t in came)
+    sure = (reason is None for reason in why)
+    names = [_irp_name(*told) for told in zip(ops, outcomes, ends, completed, returned, sure, strict=True)]
     notes = [
         Note("op", ops, word=True),
         Note("irp", [address_text(v) for v in values("irp")]),
@@ -202,17 +205,24 @@ def _show_irps(irps: pa.Table, rows: NDArray[np.int64]) -> Shown:
         Note("completion", words(values("completion")), word=True),
         Note("return_status", returned, word=True),
         Note("completion_status", completed, word=True),
-        Note("doubt", words(values("doubt")), word=True),
+        Note("not_certain", why, word=True),
     ]
     plain = ("information", "length", "pending_ns", "issue_operation", "return_operation", "complete_operation")
     notes += [Note(name, values(name)) for name in plain]
     return Shown(names, ["IRP"] * len(names), tuple(notes), [(number + 1) & _MOST for number in ids])
 
 
-def _irp_name(op: str, outcome: str, came: bool, completed: str | None, returned: str | None) -> str:
+def _doubt(reason: str | None, own: bool) -> str | None:
+    """Return why the end of a use may be otherwise than drawn; None where it is certain."""
+    if reason is not None:
+        return f"{reason}: {REASONS.get(reason, '')}"
+    return None if own else "perhaps not the driver's own IRP: its completion may go unseen"
+
+
+def _irp_name(op: str, outcome: str, came: bool, completed: str | None, returned: str | None, sure: bool) -> str:
     """Return the name of a slice: the call, and what a reader must not miss about its end."""
     if outcome == "open":
-        return f"{op} (still pending)"
+        return f"{op} ({'still pending' if sure else 'no completion seen'})"
     if outcome in ("failed", "cancelled"):
         return f"{op} {(completed if came else returned) or outcome}"
-    return op if came else f"{op} (completion not seen)"
+    return op if came else f"{op} (end not seen)"
