@@ -199,6 +199,66 @@ def test_a_part_of_the_time_shows_what_reaches_into_it_whole(faked: Any) -> None
             faked({"irps": rows["irps"][:1]}).timeline(since=since, until=until)
 
 
+def on_thread(number: int, phase: str, address: int, **more: Any) -> dict[str, Any]:
+    return operation(number, "WskSend", phase) | {"tid": 8, "pid": 4, "irp": address} | more
+
+
+def test_calls_that_do_not_nest_stand_beside_their_thread(faked: Any) -> None:
+    """Which only wrong clocks, or losses, can make of them."""
+    rows = {
+        "operations": [
+            on_thread(1, "enter", 0x10),
+            on_thread(2, "return", 0x10),
+            on_thread(3, "enter", 0x20),
+            on_thread(4, "enter", 0x30),
+            on_thread(5, "return", 0x20),
+            on_thread(6, "return", 0x30),
+            on_thread(7, "enter", 0x40),
+            on_thread(8, "complete", 0x50, op="IrpComplete"),
+            on_thread(9, "complete_return", 0x50, op="IrpComplete"),
+            on_thread(10, "return", 0x40),
+        ]
+    }
+    timeline = read(faked(rows).timeline())
+    drawn = {s.notes["operation"]: s for s in timeline.slices if "operation" in s.notes}
+    assert {n: (s.begin // SECOND, s.end // SECOND) for n, s in drawn.items()} == {
+        1: (1, 2),
+        3: (3, 5),
+        4: (4, 6),
+        7: (7, 10),
+        8: (8, 9),
+    }
+    thread = drawn[1].track
+    assert timeline.tracks[thread].thread.tid == 8
+    assert {n for n, s in drawn.items() if s.track == thread} == {1, 7, 8}
+    assert (drawn[7].depth, drawn[8].depth) == (0, 1)
+    aside = [timeline.tracks[drawn[n].track] for n in (3, 4)]
+    assert [(t.name, t.parent_uuid) for t in aside] == [("does not nest", thread)] * 2
+    assert aside[0].uuid != aside[1].uuid
+
+
+def test_a_call_without_a_return_ends_where_the_next_shows_it(faked: Any) -> None:
+    rows = {
+        "operations": [
+            on_thread(1, "enter", 0x10),
+            on_thread(3, "enter", 0x20),
+            on_thread(4, "return", 0x20),
+            on_thread(5, "return", 0x30),
+            on_thread(6, "enter", 0x40),
+        ]
+    }
+    timeline = read(faked(rows).timeline())
+    drawn = {s.notes["operation"]: s for s in timeline.slices if "operation" in s.notes}
+    assert {n: (s.begin // SECOND, s.end and s.end // SECOND) for n, s in drawn.items()} == {
+        1: (1, 3),
+        3: (3, 4),
+        6: (6, None),
+    }
+    assert {s.depth for s in drawn.values()} == {0}
+    assert [s.name for s in timeline.instants if s.category == "call"] == ["WskSend returns (entry not seen)"]
+    assert drawn[1].name == drawn[6].name == "WskSend (return not seen)"
+
+
 def test_a_folder_of_tables_gives_the_same(tmp_path: Any, faked: Any) -> None:
     trace = faked()
     trace.to_parquet(tmp_path / "held")
