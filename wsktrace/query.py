@@ -84,6 +84,7 @@ class Session:
 
         self._sources = dict(sources)
         self._built: set[str] = set()
+        self._result: Any = None
         self._duckdb = _duckdb()
         self._spill = tempfile.TemporaryDirectory(prefix="wsktrace-sql-", ignore_cleanup_errors=True)
         self._database = self._duckdb.connect(":memory:")
@@ -97,7 +98,7 @@ class Session:
     def run(self, sql: str) -> Iterator[pa.RecordBatchReader | None]:
         """Run statements in order; each gives its rows, or None where it has none.
 
-        Rows must be taken before the next statement runs. Timestamps are ns UTC.
+        Rows that were not taken when the next statement runs are gone. Timestamps are ns UTC.
 
         Raises:
             SqlError: a statement that duckdb refuses; the message is one line.
@@ -105,6 +106,7 @@ class Session:
         try:
             for statement in self._database.extract_statements(sql):
                 self._build(statement.query)
+                self._release()
                 if statement.type.name in _WITHOUT_ROWS:
                     self._database.execute(statement.query)
                     yield None
@@ -113,6 +115,12 @@ class Session:
                 yield None if relation is None else self._reader(relation)
         except self._duckdb.Error as error:
             raise self._told(error) from None
+
+    def _release(self) -> None:
+        """End the result that is open, if any: duckdb runs one statement at a time."""
+        if self._result is not None:
+            self._result.close()
+        self._result = None
 
     def count(self, sql: str) -> int:
         """Return how many statements these are; ``SqlError`` where they cannot be parsed."""
@@ -134,7 +142,7 @@ class Session:
         import pyarrow as pa
 
         read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-        held = read(_ROWS)
+        held = self._result = read(_ROWS)
         schema = pa.schema([field.with_type(_shown(field.type)) for field in held.schema])
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -189,6 +197,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of the tables and of what was spilled to the disk."""
+        self._release()
         self._database.close()
         self._spill.cleanup()
 
