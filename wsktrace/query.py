@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-__all__ = ["FUNCTIONS", "Session", "SqlError", "table_columns"]
+__all__ = ["FUNCTIONS", "Session", "SqlError", "last_result", "table_columns"]
 
 #: Signature → what it gives; what ``--help`` and the documentation show.
 FUNCTIONS: dict[str, str] = {
@@ -208,6 +208,17 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def last_result(source: Source, sql: str) -> pa.Table:
+    """Return the rows of the last of some statements; a table without columns where it has none."""
+    import pyarrow as pa
+
+    result = pa.table({})
+    with Session({"trace": source}) as session:
+        for reader in session.run(sql):
+            result = pa.table({}) if reader is None else reader.read_all()
+    return result
 
 
 def table_columns(kind: str) -> set[str]:

@@ -52,6 +52,13 @@ def test_formats_by_ending(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert all(line.endswith("|") for line in tables)
 
 
+@pytest.mark.parametrize(("name", "start"), [("x.png", b"\x89PNG"), ("x.svg", b"<?xml")])
+def test_a_picture_beside_the_text(name: str, start: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["diff", CLEAN, HANG, "--op", "WskBind", "--by", "op,category", "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_bytes().startswith(start)
+    assert capsys.readouterr().out.startswith("broken rules: 3 new")
+
+
 def test_a_folder_gives_what_the_etl_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["export", CLEAN, "-o", str(tmp_path / "clean")]) == 0
     assert run(["export", HANG, "-o", str(tmp_path / "hang")]) == 0
@@ -66,7 +73,7 @@ def test_a_folder_gives_what_the_etl_gives(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--by", "cpu"], "'cpu' is none of op, outcome, status, completion"),
+        (["--by", "cpu"], "'cpu' is none of op, status, outcome, completion, category, family"),
         (["-o", "x.docx"], "what format"),
         (["--margin", "-1"], "--margin"),
         (["--op", "WskNothing"], "no completed 'WskNothing' in either trace"),
