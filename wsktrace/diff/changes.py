@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANGES", "Change", "RuleCounts", "changes", "rule_counts"]
 
-#: ``new``: B breaks it, A provably did not · ``first seen``: B breaks it, A could not have shown it · ``kept``: both ·
+#: ``new``: B breaks it, A provably did not · ``first seen``: B breaks it, A could not have shown it, or a suspect that
+#: may come from what B lost · ``kept``: both ·
 #: ``not seen``: A breaks it, B cannot tell · ``gone``: A breaks it, B provably does not.
 CHANGES = ("new", "first seen", "kept", "not seen", "gone")
 _VERDICTS = ("fail", "suspect")
@@ -58,6 +59,8 @@ def changes(a: Side, b: Side) -> list[Change]:
             change, why = "kept", ""
         elif in_b:
             change, why = _appeared(verdict, other in found_a, _blind(lossy_a, rules_a.get(rule), fingerprint))
+            if (verdict, change) == ("suspect", "new") and lossy_b:
+                change, why = "first seen", "events are missing in B, which alone may look so"
         else:
             row = rules_b.get(rule)
             change, why = _disappeared(verdict, other in found_b, _blind(lossy_b, row, fingerprint))
