@@ -245,14 +245,9 @@ class Trace:
             UsageError: a statement that duckdb refuses, or that reaches for files.
             MissingDependency: duckdb is not installed.
         """
-        import pyarrow as pa
+        from wsktrace.query import last_result
 
-        from wsktrace.query import Session
-
-        result = pa.table({})
-        with Session({"trace": self.relation}) as session:
-            for reader in session.run(query):
-                result = pa.table({}) if reader is None else reader.read_all()
+        result = last_result(self.relation, query)
         return result if arrow else _to_pandas(result)
 
     def diff(
@@ -262,7 +257,7 @@ class Trace:
 
         Args:
             other: the candidate.
-            by: what latencies are split by, out of ``op``, ``outcome``, ``status``, ``completion``.
+            by: what latencies are split by: op, status, outcome, completion, category, family.
             op: operations to compare the latencies of; all where empty.
             margin: a quantile that moved by less than this factor is no shift.
         """
