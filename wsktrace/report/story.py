@@ -74,6 +74,8 @@ class Story:
     findings: tuple[int, ...] = ()
     #: lines that were left out, and why, in words; empty where none was
     left_out: str = ""
+    #: ns UTC, the time that it is about, its end not included; None: from its first line to its last
+    span: tuple[int, int] | None = None
 
 
 class Stories:
@@ -203,6 +205,7 @@ class Stories:
             self._lines(at, more),
             tuple(f["finding_id"] for f in findings),
             left_out,
+            (start_ns, end_ns),
         )
 
     # -- what can be told ---------------------------------------------------------------------------------------------

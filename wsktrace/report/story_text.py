@@ -22,7 +22,8 @@ _COLOURS: Final = {
     "title": "1", "faint": "2", "message": "36",
 }  # fmt: skip
 _MARKS: Final = {"error": "✖", "warning": "▲", "info": "●", "note": "·"}
-_BEFORE_TEXT: Final = 15 + 2 + 10 + 2 + 3 + 2 + 6 + 2 + 2
+#: Columns in front of what happened: time, elapsed, CPU, thread, sign.
+_BEFORE_TEXT: Final = 2 + 15 + 1 + 10 + 2 + 3 + 2 + 6 + 2 + 2
 _NARROWEST: Final = 30
 #: A figure with its unit, and a word of WinDbg's: not to be broken at the end of a line.
 _FIGURE: Final = re.compile(r"(\d) (ns|µs|ms|s|min|h|d|bytes)\b")
@@ -69,7 +70,7 @@ def _text(story: Story, width: int | None, *, colour: bool) -> str:
         out += [" " * (label_width + 4) + more for more in rest]
     out.append("")
     out.append(paint(f"  {'time (UTC)':<15} {'elapsed':>10}  {'CPU':>3}  {'thread':>6}", "faint"))
-    room = None if width is None else max(width - _BEFORE_TEXT - 2, _NARROWEST)
+    room = None if width is None else max(width - _BEFORE_TEXT, _NARROWEST)
     for line in story.lines:
         out += _line(line, story, room, paint)
     if story.left_out:
