@@ -200,7 +200,7 @@ class Trace:
         if self._findings is None:
             from wsktrace.frames import FindingsFrame
 
-            self._findings = FindingsFrame.of(self.frame("findings"), self.summary)
+            self._findings = FindingsFrame.of(self.frame("findings"), lambda: self.summary)
         return self._findings
 
     @property

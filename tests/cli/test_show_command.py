@@ -23,6 +23,11 @@ CONNECT = 0xFFFFB10A_2C41E2B0
 TITLE = "WskConnect with IRP ffffb10a`2c41e2b0 (#2)"
 
 
+@pytest.fixture(scope="module")
+def hang() -> wsktrace.Trace:
+    return wsktrace.open(HANG)
+
+
 def shown(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert run(["show", *map(str, arguments)]) == 0
     out, err = capsys.readouterr()
@@ -53,8 +58,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         "#2", "2", "'#2'",
     ],
 )  # fmt: skip
-def test_an_address_in_any_form(capsys: pytest.CaptureFixture[str], form: str) -> None:
-    out = shown(capsys, HANG, "--irp", form)
+def test_an_address_in_any_form(hang: wsktrace.Trace, form: str) -> None:
+    assert hang.stories.uses("irps", form) == [2]
+
+
+def test_the_story_of_an_irp(capsys: pytest.CaptureFixture[str]) -> None:
+    out = shown(capsys, HANG, "--irp", "FFFFB10A`2C41E2B0")
     assert out.startswith(f"{TITLE}\n")
     assert "IoCancelIrp asks to cancel the IRP" in out
     assert "▲ warning WSK-IRP-NEVER-COMPLETED" in out
@@ -99,7 +108,7 @@ def test_a_much_reused_address_says_how_to_see_the_others(capsys: pytest.Capture
     assert words == ["wsktrace", "show", str(path), "--irp", f"#{ids[10]}"]
 
 
-def test_what_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_there_is_told(hang: wsktrace.Trace) -> None:
     for arguments, expected in (
         (["--irp", "ffffb10a`2d003a50"],
          "ffffb10a`2d003a50 is not an IRP of this trace; it is a socket: --socket 'ffffb10a`2d003a50'"),
@@ -116,9 +125,19 @@ def test_what_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str
         (["--irp", "fish"],
          "'fish' is no address and no id; give an address such as ffff8001`23456780, or '#17' for row 17"),
         (["--socket", "#99"], "no socket #99; there are 11, from 0 to 10"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError) as error:
+            hang.stories.uses(f"{arguments[0].removeprefix('--')}s", arguments[1])
+        assert str(error.value) == expected
+
+
+def test_what_cannot_be_done_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, expected in (
+        (["--irp", "0x0"], "00000000 is not an IRP of this trace; NULL is nobody's address"),
         (["--finding", "3"], "no finding 3; there are 3, from 0 to 2"),
         (["--around", "noon"], "around noon: give 2026-11-20T14:02:11.5Z, 14:02:11 or +1.5 (seconds); times are UTC"),
         (["--around", "+1", "--window", "wide"], "window wide: give a span of time such as 10ms, 1.5s or 200us"),
+        (["--format", "json"], "say what to show: --irp, --socket, --finding or --around; what there is comes as text"),
         (["--irp", "#1", "--finding", "0"], "--irp and --finding: one story at a time"),
     ):  # fmt: skip
         assert refused(capsys, HANG, *arguments) == expected
@@ -131,10 +150,9 @@ def test_without_an_option_there_is_a_menu_of_lines_to_copy(capsys: pytest.Captu
     assert out.startswith("hang.etl: 467 operations · 60 irps · 11 sockets · 3 findings\n")
     commands = [shlex.split(line.strip().split("   ")[0]) for line in out.splitlines() if "wsktrace show" in line]
     assert len(commands) == 2 + 3 + 3
-    told = [shown(capsys, *words[2:]).splitlines()[0] for words in commands]
-    assert told[:2] == [TITLE, "WskCloseSocket with IRP ffffb10a`2c41e400 (#3)"]
-    assert told[2] == "WSK-CLOSE-STUCK (finding 2)"
-    assert told[-1].startswith("10 ms around 2026-11-20 14:00:45.08")
+    told = [shown(capsys, *words[2:]).splitlines()[0] for words in (commands[0], commands[2], commands[-1])]
+    assert told[:2] == [TITLE, "WSK-CLOSE-STUCK (finding 2)"]
+    assert told[2].startswith("10 ms around 2026-11-20 14:00:45.08")
 
 
 def test_the_hang_at_a_glance(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,9 @@ def test_the_findings_as_a_whole_are_a_frame_with_a_card(hang: wsktrace.Trace) -
     for part in (held.head(1), held[held.severity == "error"], held[["rule", "message"]], held.copy()):
         assert type(part) is pd.DataFrame
     assert type(held.rule) is pd.Series
+    again = pickle.loads(pickle.dumps(held))
+    assert again.equals(held)
+    assert "WSK-CLOSE-STUCK" in again._repr_html_()
     assert held.equals(hang.frame("findings"))
 
 

@@ -351,3 +351,32 @@ def test_tables_that_name_rows_that_are_not_there_make_no_story_fail(faked) -> N
         assert all(line.text.isprintable() for line in story.lines)
         assert all(value.isprintable() for _, value in story.facts)
         assert story.title.isprintable()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(12))
+def test_stories_of_faulty_and_damaged_drivers(seed: int) -> None:
+    import io
+    from random import Random
+
+    from wsktrace.testing.damage import flip_bits
+    from wsktrace.testing.driver import busy
+    from wsktrace.testing.fault_catalogue import FAULTS
+    from wsktrace.testing.faults import inject_many
+
+    rng = Random(seed)
+    faults = [(rule, 0) for rule in rng.sample(sorted(FAULTS), 12)]
+    data = (inject_many(faults, seed, sockets=4, seconds=8)[0] if seed % 2 else busy(seed, sockets=10, seconds=8)).etl()
+    if seed % 3 == 0:
+        data = flip_bits(data, seed)
+    trace = wsktrace.open(io.BytesIO(data), unknown=True, notes=True)
+    held = {name: trace.arrow("operations").column(name).to_pylist() for name in ("irp_id", "socket_id")}
+    for table, key, tell in (("irps", "irp_id", trace.stories.irp), ("sockets", "socket_id", trace.stories.socket)):
+        counted = Counter(held[key])
+        for number in trace.arrow(table).column(key).to_pylist():
+            story = tell(number)
+            told = sum(getattr(line, key) == number for line in story.lines if line.operation_id is not None)
+            assert told == counted[number] or story.left_out
+    for finding in rows(trace.arrow("findings")):
+        story = trace.stories.finding(finding["finding_id"])
+        assert {line.operation_id for line in story.lines if line.evidence} == set(finding["evidence"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from story_tools import said, texts, with_wpp
+from story_tools import noted, said, texts, with_wpp
 
 import wsktrace
 from wsktrace.cli.main import run
@@ -82,6 +82,27 @@ def test_messages_stand_where_they_were_said(chatty: tuple[Path, dict[str, int]]
     ]
     assert texts(one)[-1] == "… and 2 more messages"
     assert sum(line.kind == "message" for line in one.lines) == 1
+
+
+def test_events_of_other_providers_are_messages_by_their_fields(tmp_path: Path) -> None:
+    played = run_script(SCRIPT)
+    irp = played.names["A"]
+    enter = next(e for e in played.events if e.name == "WskReceive" and e.is_start)
+    messages = [
+        noted(enter, irp, "no buffers"),
+        noted(enter, irp ^ 0x10, "of another", after=200),
+        noted(enter, 1, "on the thread", tid=enter.tid, after=300),
+    ]
+    path = with_wpp(tmp_path, played.events, messages)
+    with wsktrace.open(path) as trace:
+        story = trace.stories.irp(receive(trace)["irp_id"])
+        (told,) = trace.with_messages([story])
+        assert with_messages(story, trace._source.events()) == told
+    found = [line.text for line in told.lines if line.kind == "message"]
+    assert len(found) == 2
+    assert found[0].startswith("MyWifi/Dropped: ")
+    assert "no buffers" in found[0]
+    assert "on the thread" in found[1]
 
 
 def test_rows_of_events_are_woven_likewise(chatty: tuple[Path, dict[str, int]]) -> None:

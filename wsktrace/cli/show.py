@@ -98,6 +98,10 @@ def command(
         notes: list[str] = []
         folder = str(trace) if trace.is_dir() else ""
         if not asked:
+            if form != "text":
+                raise UsageError(
+                    "say what to show: --irp, --socket, --finding or --around; what there is comes as text"
+                )
             from wsktrace.report.story_menu import menu
 
             emit(menu(opened.summary, opened.arrow, _command_line(trace)), target)

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.report.story_requests import Requests
-from wsktrace.report.story_rows import Columns, Groups
+from wsktrace.report.story_rows import Columns, Groups, union
 from wsktrace.report.words import SEVERITIES, VERDICTS, rows
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ __all__ = ["Index", "worst_first"]
 
 #: Facts about an IRP that belong to the story of its socket, too.
 _TOLD_OF_SOCKETS: Final = ("IrpCancel", "IrpWait", "IrpMarkPending", "IrpCompleteUp")
+#: Rows of operations of sockets that are kept for the next story about the same socket.
+_KEPT: Final = 4 << 20
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -41,6 +43,7 @@ class Index:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._socket_rows: dict[int, NDArray[np.int64]] = {}
 
     @cached_property
     def operations(self) -> Columns:
@@ -184,6 +187,14 @@ class Index:
 
     def of_socket(self, socket: dict[str, Any]) -> NDArray[np.int64]:
         """Return the operations of a socket, the callbacks on it as far as its context tells them apart included."""
+        known = self._socket_rows.get(socket["socket_id"])
+        if known is None:
+            if sum(map(len, self._socket_rows.values())) > _KEPT:
+                self._socket_rows.clear()
+            known = self._socket_rows[socket["socket_id"]] = self._rows_of_socket(socket)
+        return known
+
+    def _rows_of_socket(self, socket: dict[str, Any]) -> NDArray[np.int64]:
         own = self._of_socket.of(socket["socket_id"])
         birth, closed = socket["birth_operation"], socket["closed_operation"]
         parts = [own, self.rows_of([birth])]
@@ -193,7 +204,7 @@ class Index:
         if len(calls):
             calls = self._within(calls, socket["load"], birth, last)
             parts.append(calls[self._alone(socket["context"], calls)])
-        return np.unique(np.concatenate([*parts, loose]))
+        return union(*parts, loose)
 
     def _within(self, at: NDArray[np.int64], load: int, first: int, last: int) -> NDArray[np.int64]:
         if not len(at):
