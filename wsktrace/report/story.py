@@ -177,7 +177,12 @@ class Stories:
             finding_id,
             finding["time"],
             story_facts.finding_facts(index, finding),
-            self._lines(at, [*self._findings([finding]), *more], evidence=set(finding["evidence"] or ())),
+            self._lines(
+                at,
+                [*self._findings([finding]), *more],
+                socket=finding["socket"],
+                evidence=set(finding["evidence"] or ()),
+            ),
             (finding_id, *(f["finding_id"] for f in index.effects(finding_id))),
             left_out,
         )

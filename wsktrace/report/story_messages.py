@@ -193,8 +193,10 @@ def collect(
     found: list[list[dict[str, Any]]] = [[] for _ in stories]
     counts = [0] * len(stories)
     providers = _providers(contents)
-    if not stories or not providers:
-        return list(stories)
+    if not providers:
+        return [_without(story, contents) for story in stories]
+    if not stories:
+        return []
     since, until = min(w.start_ns for w in wants), max(w.end_ns for w in wants) + 1
     chosen = EventFilter(providers=providers, since_ns=since, until_ns=until)
     for batch in read_events(contents, chosen, progress=progress):
@@ -210,8 +212,19 @@ def collect(
     out = []
     for story, wanted, rows_, count in zip(stories, wants, found, counts, strict=True):
         rows_ = sorted(rows_, key=lambda row: row["time"])[:most]
-        out.append(_woven(story, rows_, count - len(rows_), wanted))
+        out.append(_without(_woven(story, rows_, count - len(rows_), wanted), contents))
     return out
+
+
+def _without(story: Story, contents: Contents) -> Story:
+    """Say in a story what could not be woven in."""
+    missing = contents.undescribed("message")
+    if not missing:
+        return story
+    told = (
+        f"{missing:,} WPP message{'s' * (missing != 1)} of the trace that nothing describes (wsktrace info says more)"
+    )
+    return replace(story, left_out="; ".join(filter(None, (story.left_out, told))))
 
 
 def may_have(facts: TraceFacts) -> bool:
