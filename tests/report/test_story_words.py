@@ -87,8 +87,9 @@ def test_every_field_of_every_event_changes_its_sentence() -> None:
 
 
 def test_no_sentence_is_the_name_and_phase_alone() -> None:
-    for name, _, phase in _kinds():
-        text = sentence(operations([row(name, phase)])[0], Surroundings())
+    kinds = _kinds()
+    for (name, _, phase), held in zip(kinds, operations([row(n, p) for n, _, p in kinds]), strict=True):
+        text = sentence(held, Surroundings())
         assert text not in (name, f"{name} {phase}")
         assert not text.endswith(("is traced", phase if phase.endswith("return") else "\0"))
         assert text.isprintable()
