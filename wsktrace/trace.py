@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, overload
 
 from wsktrace.errors import UsageError
 from wsktrace.report.facts import TraceFacts
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
-    from matplotlib.axes import Axes
+    import pyarrow.dataset as ds
 
     from wsktrace.decode.contents import Contents
+    from wsktrace.plots import Plots
+    from wsktrace.report.difference import Difference
     from wsktrace.report.story import Stories, Story
     from wsktrace.subjects import IrpUse, Socket
 
-__all__ = ["Finding", "Plots", "Trace", "load", "open"]
+__all__ = ["Finding", "Trace", "load", "open"]
 
 
 class _Source(Protocol):
@@ -120,6 +122,10 @@ class _Loaded:
 
     def table(self, name: str) -> pa.Table:
         found: pa.Table = self.stored.table(name)
+        return found
+
+    def dataset(self, name: str) -> ds.Dataset:
+        found: ds.Dataset = self.stored.dataset(name)
         return found
 
     def facts(self) -> TraceFacts:
@@ -217,6 +223,55 @@ class Trace:
     def latency(self) -> pd.DataFrame:
         """Percentiles and histograms of durations, by operation and leg."""
         return self.frame("latency")
+
+    def relation(self, name: str) -> pa.Table | ds.Dataset:
+        """Return a table of schema.py to be queried: of a loaded trace a data set, of which no row is read yet."""
+        if isinstance(self._source, _Loaded) and name not in self._arrow:
+            return self._source.dataset(table(name).name)
+        return self.arrow(name)
+
+    @overload
+    def sql(self, query: str, *, arrow: Literal[False] = False) -> pd.DataFrame: ...
+
+    @overload
+    def sql(self, query: str, *, arrow: Literal[True]) -> pa.Table: ...
+
+    def sql(self, query: str, *, arrow: bool = False) -> pd.DataFrame | pa.Table:
+        """Return the rows of the last statement, as a data frame with Arrow-backed types or as an Arrow table.
+
+        ``trace.sql("SELECT op, count(*) FROM irps GROUP BY op")``; tables, types and functions: wsktrace/query.py.
+
+        Raises:
+            UsageError: a statement that duckdb refuses, or that reaches for files.
+            MissingDependency: duckdb is not installed.
+        """
+        import pyarrow as pa
+
+        from wsktrace.query import Session
+
+        result = pa.table({})
+        with Session({"trace": self.relation}) as session:
+            for reader in session.run(query):
+                result = pa.table({}) if reader is None else reader.read_all()
+        return result if arrow else _to_pandas(result)
+
+    def diff(
+        self, other: Trace, *, by: Sequence[str] = ("op",), op: str | Iterable[str] = (), margin: float = 1.05
+    ) -> Difference:
+        """Compare this trace, the reference, with another, the candidate; ``wsktrace.diff.compare`` says how.
+
+        Args:
+            other: the candidate.
+            by: what latencies are split by, out of ``op``, ``outcome``, ``status``, ``completion``.
+            op: operations to compare the latencies of; all where empty.
+            margin: a quantile that moved by less than this factor is no shift.
+        """
+        from wsktrace.diff import Side, compare
+        from wsktrace.report.difference import Difference
+
+        sides = (Side(trace.summary, trace.arrow) for trace in (self, other))
+        ops = (op,) if isinstance(op, str) else tuple(op)
+        return Difference(compare(*sides, by=by, ops=ops, margin=margin))
 
     def _latency(self) -> pa.Table:
         from wsktrace.arrow import to_arrow
@@ -344,7 +399,42 @@ class Trace:
     @property
     def plot(self) -> Plots:
         """Pictures of the trace."""
-        return Plots(self)
+        from wsktrace.plots import Plots
+
+        return Plots(self.arrow, lambda: self.summary)
+
+    def render(self, form: str = "text", **options: Any) -> str:
+        """Return the account of the trace as ``wsktrace check`` writes it.
+
+        Args:
+            form: text, concise (a line per finding), json, jsonl, sarif, junit, github (annotations) or md.
+            options: those of ``wsktrace.report.formats`` that the format takes: ``unknown``, ``coverage``,
+                ``source_root`` …; those that only others take are left out.
+
+        Raises:
+            UsageError: there is no such format, no such option, or no such folder of source files.
+        """
+        from wsktrace.report.formats import render
+
+        return render(form, self.summary, self.arrow, **options)
+
+    def timeline(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        socket: int | str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> bytes | Path:
+        """Write the timeline for https://ui.perfetto.dev and return the path; without ``path``, return its bytes.
+
+        ``socket``: only this address; ``since``, ``until``: only what reaches into that time, written as for
+        ``events``. It needs ``pip install 'wsktrace[timeline]'``; ``UsageError`` where there is nothing to draw.
+        """
+        from wsktrace.report import perfetto_file
+
+        chosen = perfetto_file.choose(self.summary, socket=socket, since=since, until=until)
+        return perfetto_file.deliver(self.summary, self.arrow, path, **chosen)
 
     def to_parquet(self, directory: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
         """Write every table to a folder of Parquet files, which ``wsktrace.load`` reads; return the files.
@@ -388,18 +478,3 @@ def _to_pandas(held: pa.Table) -> pd.DataFrame:
     from wsktrace.arrow import to_pandas
 
     return to_pandas(held)
-
-
-class Plots:
-    """Pictures of a trace; each method returns matplotlib axes."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-
-    def latency(
-        self, axes: Axes | Sequence[Axes] | None = None, *, op: str | Sequence[str] | None = None
-    ) -> list[Axes]:
-        """Draw how long each operation took, as ``wsktrace.plots.latency`` says."""
-        from wsktrace import plots
-
-        return plots.latency(self._trace.arrow("latency"), axes, op=op)
