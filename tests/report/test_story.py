@@ -215,6 +215,50 @@ def test_callbacks_with_a_context_that_live_sockets_share_belong_to_none() -> No
     ]
 
 
+def test_accepted_sockets_and_refused_ones() -> None:
+    trace = traced(
+        """
+        driver
+        open L Flags=listen SocketContext=ctx Dispatch=table DispatchMembers=accept
+        run WskBind L
+        enable L accept
+        WskAcceptEvent ctx AcceptSocket=S -> SUCCESS AcceptSocketContext=own AcceptSocketDispatch=table
+        WskAcceptEvent ctx AcceptSocket=T -> REQUEST_NOT_ACCEPTED
+        close S
+        close L
+        unload
+        """
+    )
+    held = {r["socket"]: r["socket_id"] for r in rows(trace.arrow("sockets")) if r["origin"] == "accept_event"}
+    accepted, refused = (trace.stories.socket(number) for number in sorted(held.values()))
+    assert texts(accepted)[0].startswith("WskAcceptEvent calls back: accepted socket ")
+    assert texts(accepted)[1].startswith("the driver returns from WskAcceptEvent STATUS_SUCCESS after ")
+    assert "complete after" in fact(accepted, "closed")
+    assert len(refused.lines) == 2
+    assert texts(refused)[1].startswith("the driver returns from WskAcceptEvent STATUS_REQUEST_NOT_ACCEPTED after ")
+    assert fact(refused, "closed") == "not accepted by the driver"
+
+
+def test_a_socket_from_wsk_accept_tells_the_whole_call() -> None:
+    trace = traced(
+        """
+        driver
+        open L Flags=listen
+        run WskBind L
+        IrpAllocate A
+        WskAccept L A -> complete SUCCESS socket=S, PENDING
+        IrpFree A
+        close S
+        close L
+        unload
+        """
+    )
+    number = next(r["socket_id"] for r in rows(trace.arrow("sockets")) if r["origin"] == "accept")
+    told = trace.stories.socket(number)
+    assert kinds(told)[:4] == ["call", "complete", "complete_return", "return"]
+    assert [line.depth for line in told.lines[:4]] == [0, 1, 1, 0]
+
+
 def test_losses_and_the_begin_of_the_trace_are_told() -> None:
     trace = traced(
         """

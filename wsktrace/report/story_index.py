@@ -25,6 +25,8 @@ __all__ = ["Index", "worst_first"]
 _TOLD_OF_SOCKETS: Final = ("IrpCancel", "IrpWait", "IrpMarkPending", "IrpCompleteUp")
 #: Rows of operations of sockets that are kept for the next story about the same socket.
 _KEPT: Final = 4 << 20
+#: Callbacks of one context looked through for the return of one of them.
+_NEXT_CALLBACKS: Final = 64
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -197,7 +199,9 @@ class Index:
     def _rows_of_socket(self, socket: dict[str, Any]) -> NDArray[np.int64]:
         own = self._of_socket.of(socket["socket_id"])
         birth, closed = socket["birth_operation"], socket["closed_operation"]
-        parts = [own, self.rows_of([birth])]
+        parts = [own, self.rows_of([birth]), self.accept_return(socket)]
+        if socket["irp_id"] is not None:
+            parts.append(self.of_irp(socket["irp_id"]))
         last = closed if closed is not None else _NEVER
         loose = self._within(self._loose_by_socket.of(socket["socket"]), socket["load"], birth, last)
         calls = self._callbacks.of(socket["context"] or 0)
@@ -205,6 +209,20 @@ class Index:
             calls = self._within(calls, socket["load"], birth, last)
             parts.append(calls[self._alone(socket["context"], calls)])
         return union(*parts, loose)
+
+    def accept_return(self, socket: dict[str, Any]) -> NDArray[np.int64]:
+        """Return where the WskAcceptEvent callback that brought a socket returned; no row where that is not known."""
+        ops, birth = self.operations, self.rows_of([socket["birth_operation"]])
+        if not len(birth) or ops.take("phase", birth)[0] != "callback":
+            return birth[:0]
+        of = self._callbacks.of(ops.take("socket_context", birth)[0] or 0)
+        at = of[np.searchsorted(of, birth[0], "right") :][:_NEXT_CALLBACKS]
+        at = at[ops.is_at("phase", at, "callback_return") & ops.is_at("op", at, *ops.take("op", birth))]
+        return at[[tid == ops.take("tid", birth)[0] for tid in ops.take("tid", at)]][:1]
+
+    def refused(self, socket: dict[str, Any]) -> bool:
+        """Whether the driver did not accept the socket that a callback brought."""
+        return any(self.operations.take("status", self.accept_return(socket)))
 
     def _within(self, at: NDArray[np.int64], load: int, first: int, last: int) -> NDArray[np.int64]:
         if not len(at):
