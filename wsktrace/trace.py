@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, overload
 
 from wsktrace.errors import UsageError
 from wsktrace.report.facts import TraceFacts
@@ -277,6 +277,12 @@ class Trace:
             raise UsageError(f"no finding {finding_id}; there are {held.num_rows}, see trace.findings.finding_id")
         return Finding(self, chosen[0])
 
+    @property
+    def given(self) -> dict[str, Any] | None:
+        """The arguments of ``wsktrace.open``; None where they are not known, as of a loaded trace."""
+        held: dict[str, Any] | None = getattr(self._source, "given", None)
+        return held
+
     # -- out ------------------------------------------------------------------------------------------------------
 
     @property
@@ -297,6 +303,24 @@ class Trace:
         store.check_target(Path(directory), force=force)  # before the work, not after it
         tables = {name: self.arrow(name) for name in TABLES}
         return store.write(tables, directory, facts=self.summary.to_json(), force=force)
+
+    @overload
+    def report(self, path: None = None, *, redact: bool = False) -> str: ...
+
+    @overload
+    def report(self, path: str | os.PathLike[str], *, redact: bool = False) -> Path: ...
+
+    def report(self, path: str | os.PathLike[str] | None = None, *, redact: bool = False) -> str | Path:
+        """Return the report as HTML, or write it to a file and return its path.
+
+        ``redact`` hides addresses, process and thread ids and names of files; equal ones stay equal.
+        """
+        from wsktrace.report.html import render, write
+        from wsktrace.report.provenance import provenance
+
+        made = provenance(self.summary, self.given)
+        text = render(self.summary, self.arrow, made=made, redact=redact)
+        return text if path is None else write(text, path)
 
     def close(self) -> None:
         """Let go of the file."""

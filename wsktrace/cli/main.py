@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "info": ("wsktrace.cli.info", "Say what a file is, what is in it, what is lost or has no format."),
     "events": ("wsktrace.cli.events", "Print the events, decoded by whatever describes them."),
     "latency": ("wsktrace.cli.latency", "How long calls took: percentiles, histograms as PNG, SVG or Parquet."),
+    "report": ("wsktrace.cli.report", "Write the whole account as one HTML file, to read, to search, to send."),
     "export": ("wsktrace.cli.export", "Write every table to a folder of Parquet files."),
     "rule": ("wsktrace.cli.rule", "List the rules, or explain one."),
     "schema": ("wsktrace.cli.schema_", "Describe the tables and their columns."),
