@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
-    from matplotlib.axes import Axes
 
-__all__ = ["Finding", "Plots", "Trace", "load", "open"]
+    from wsktrace.plots import Plots
+
+__all__ = ["Finding", "Trace", "load", "open"]
 
 
 class _Source(Protocol):
@@ -288,7 +289,9 @@ class Trace:
     @property
     def plot(self) -> Plots:
         """Pictures of the trace."""
-        return Plots(self)
+        from wsktrace.plots import Plots
+
+        return Plots(self.arrow, lambda: self.summary)
 
     def to_parquet(self, directory: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
         """Write every table to a folder of Parquet files, which ``wsktrace.load`` reads; return the files.
@@ -354,21 +357,6 @@ def _to_pandas(held: pa.Table) -> pd.DataFrame:
         if pa.types.is_dictionary(field.type):
             held = held.set_column(at, field.name, held.column(at).cast(pa.string()))
     return held.to_pandas(types_mapper=pd.ArrowDtype)
-
-
-class Plots:
-    """Pictures of a trace; each method returns matplotlib axes."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-
-    def latency(
-        self, axes: Axes | Sequence[Axes] | None = None, *, op: str | Sequence[str] | None = None
-    ) -> list[Axes]:
-        """Draw how long each operation took, as ``wsktrace.plots.latency`` says."""
-        from wsktrace import plots
-
-        return plots.latency(self._trace.arrow("latency"), axes, op=op)
 
 
 class Finding:
