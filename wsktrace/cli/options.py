@@ -19,7 +19,13 @@ __all__ = ["command_line", "limits", "open_trace", "output_file", "quiet", "symb
 def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument TRACE and the options that say how to read it."""
     for decorate in (
-        click.option("--profile", default="native", show_default=True, metavar="NAME", help="How the driver traces."),
+        click.option(
+            "--profile",
+            default="native",
+            show_default=True,
+            metavar="NAME|FILE",
+            help="How the driver traces: a profile's name or its .toml.",
+        ),
         click.option("--member", metavar="NAME", help="Which file of a .zip that holds several."),
         click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path)),
     ):

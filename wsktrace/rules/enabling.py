@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.rules.calls import of_calls
 from wsktrace.rules.event_calls import CONNECTION_EVENTS, EVENTS, event_calls, event_words, outcome, socket_doubt
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import ALIAS, CAP, ORDER, Answer, doubt_if, forbidden_follow, join, local
 from wsktrace.wsk import constants as c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from wsktrace.rules.event_calls import EventCalls
@@ -32,20 +31,6 @@ _ALLOWED = {
     c.WSK_FLAG_DATAGRAM_SOCKET: c.WSK_EVENT_RECEIVE_FROM,
     c.WSK_FLAG_STREAM_SOCKET: c.WSK_EVENT_ACCEPT | CONNECTION_EVENTS,
 }
-
-
-def _of_calls(
-    f: Facts,
-    calls: EventCalls,
-    applies: NDArray[np.bool_],
-    broken: Answer,
-    tell: Callable[[int], str],
-) -> Instances:
-    """Return instances that judge calls: the use of the IRP where there is one, else the operation."""
-    irp = f.submission(calls.rows)
-    return Instances(
-        calls.rows, applies, broken, "irps", irp, irp, calls.socket, tell, (calls.rows,), outside=calls.others
-    )
 
 
 def _on(f: Facts, calls: EventCalls, i: int) -> str:
@@ -76,7 +61,7 @@ def event_enable_irp(f: Facts) -> Instances:
     def tell(i: int) -> str:
         return f"{event_words(calls.bits[i])} was enabled {_on(f, calls, i)} with IRP {f.say(irp[i])}"
 
-    return _of_calls(f, calls, ~(calls.sure & calls.disables), broken, tell)
+    return of_calls(f, calls.rows, ~(calls.sure & calls.disables), broken, tell, calls.others)
 
 
 @rule(
@@ -102,7 +87,7 @@ def event_disable_multi(f: Facts) -> Instances:
     def tell(i: int) -> str:
         return f"one call disabled {event_words(calls.bits[i])} {_on(f, calls, i)}; it must name exactly one event"
 
-    return _of_calls(f, calls, ~calls.sure | calls.disables, local(~one, calls.sure), tell)
+    return of_calls(f, calls.rows, ~calls.sure | calls.disables, local(~one, calls.sure), tell, calls.others)
 
 
 @rule(
@@ -154,7 +139,7 @@ def event_category(f: Facts) -> Instances:
         return f"{what}, which is a {c.category_of(int(flags[i]))} socket and has no such event"
 
     applies = category & (has | ~calls.socket_known | strange)
-    found = _of_calls(f, calls, applies, broken, tell)
+    found = of_calls(f, calls.rows, applies, broken, tell, calls.others)
     found.evidence = (np.append(f.sockets.create, -1)[k], calls.rows)
     return found
 
