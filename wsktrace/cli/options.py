@@ -85,7 +85,7 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no not
 
 
 def command_line() -> tuple[list[str], frozenset[str]]:
-    """Return the words of the command line that click is running, in the order of the help, and those that name files."""
+    """Return the words of the command line that is running, in the order of the help, and those that name files."""
     from click.core import ParameterSource
 
     context = click.get_current_context()

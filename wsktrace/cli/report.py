@@ -50,8 +50,8 @@ def command(
 ) -> int:
     """Write the whole account of a trace as one HTML file, to read, to search, to send.
 
-    TRACE is an .etl file, one packed as .gz or .zip, or a folder that `wsktrace export` wrote. The file needs no network and, to be
-    read, no script. Its path is printed. Exit status 0 where it was written, whatever it says.
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that `wsktrace export` wrote. The file needs no
+    network and, to be read, no script. Its path is printed. Exit status 0 where it was written, whatever it says.
     """
     from wsktrace.cli.output import Meter, emit, emit_bytes, note
     from wsktrace.report.html import render

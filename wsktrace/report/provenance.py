@@ -55,7 +55,7 @@ class Provenance:
         """Return (label, value) as people read them, in order."""
         limits = ", ".join(f"{name} = {value:g}" for name, value in self.limits)
         judged = "not known: the tables were exported by an earlier run"
-        held = [
+        return [
             ("wsktrace", self.version),
             ("Python", self.python),
             ("trace", self.file),
@@ -71,7 +71,6 @@ class Provenance:
             *((f"option {how}" if which == "yes" else how, which) for how, which in self.choices),
             ("command", shlex.join(self.command) if self.command else "called from Python"),
         ]
-        return held
 
 
 def provenance(
