@@ -74,7 +74,7 @@ def choose(findings: pa.Table) -> Found:
     kind = pc.if_else(pc.is_valid(held.column("ignored")), "ignored", held.column("verdict").cast(pa.string()))
     kinds = _codes(kind, KINDS)
     severity = _codes(held.column("severity"), SEVERITIES)
-    names = sorted(set(held.column("rule").unique().cast(pa.string()).to_pylist()))
+    names = sorted({str(name) for name in held.column("rule").unique().to_pylist()})
     rule = _codes(held.column("rule"), tuple(names))
     root = _roots(held, kinds)
     top = root == np.arange(len(root))
@@ -87,7 +87,7 @@ def choose(findings: pa.Table) -> Found:
     totals = np.bincount(group[top], minlength=0) if top.any() else np.zeros(0, np.int64)
     placed: dict[int, dict[str, Any]] = {}
     groups: dict[tuple[int, str], Group] = {}
-    for at, row in zip(where.tolist(), rows(held.take(pa.array(where))), strict=True):
+    for at, row in zip(where.tolist(), rows(held.take(where)), strict=True):
         row |= {"effects": [], "effects_left_out": 0}
         placed[at] = row
         if top[at]:
@@ -127,7 +127,8 @@ def _codes(values: Any, names: tuple[str, ...]) -> NDArray[np.int64]:
 def _roots(held: pa.Table, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for each row the row that it follows from in the end, among those of its kind; its own where none."""
     ids = np.asarray(held.column("finding_id").to_numpy()).astype(np.int64)
-    cause = np.asarray(held.column("follows_from").cast("int64").fill_null(-1).to_numpy(zero_copy_only=False))
+    follows: Any = held.column("follows_from")
+    cause = np.asarray(follows.fill_null(2**63).to_numpy(zero_copy_only=False)).astype(np.int64)
     own = np.arange(len(ids))
     if not len(ids):
         return own

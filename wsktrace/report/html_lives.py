@@ -102,16 +102,17 @@ def _slowest(irps: pa.Table, most: int) -> NDArray[np.int64]:
     import pyarrow.compute as pc
 
     done = irps.select(["irp_id", "total_ns"]).filter(pc.is_valid(irps.column("total_ns")))
-    keys = [("total_ns", "descending"), ("irp_id", "ascending")]
-    order = pc.select_k_unstable(done, k=min(most, done.num_rows), sort_keys=keys)
-    return _ids(done.take(order), "irp_id")
+    total, ids = _ids(done, "total_ns"), _ids(done, "irp_id")
+    few = np.flatnonzero(total >= np.partition(total, -most)[-most]) if len(total) > most else np.arange(len(total))
+    return np.asarray(ids[few[np.lexsort((ids[few], -total[few]))[:most]]])
 
 
 def _limited(irps: pa.Table, rest: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
     """Return which of the rest are shown: all, or the open ones, then the slowest."""
     if int(rest.sum()) <= most:
         return rest
-    total = np.asarray(irps.column("total_ns").fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
+    held: Any = irps.column("total_ns")
+    total = np.asarray(held.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
     opened = _is(irps, "outcome", "open")
     weight = np.where(opened, np.iinfo(np.int64).max, total)
     where = np.flatnonzero(rest)
@@ -134,8 +135,8 @@ def _is(table: pa.Table, name: str, word: str) -> NDArray[np.bool_]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    held = pc.equal(table.column(name).cast(pa.string()), word)
-    return np.asarray(held.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
+    held: Any = pc.is_in(table.column(name).cast(pa.string()), pa.array([word]))
+    return np.asarray(held.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _rows(table: pa.Table, chosen: NDArray[np.bool_]) -> list[dict[str, Any]]:

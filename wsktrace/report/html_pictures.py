@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.html_svg import svg_of
 
@@ -50,7 +50,7 @@ def _lifetimes(tables: Tables, facts: TraceFacts) -> list[str]:
     from wsktrace import plots
 
     irps, sockets = tables("irps"), tables("sockets")
-    more = {"quality": tables("quality"), "start_ns": facts.start_ns, "end_ns": facts.end_ns}
+    more: dict[str, Any] = {"quality": tables("quality"), "start_ns": facts.start_ns, "end_ns": facts.end_ns}
     made = []
     if sockets.num_rows:
         figure = plots.figure_of(lambda: plots.lifetimes(sockets, irps=irps, **more))

@@ -95,6 +95,10 @@ def _copy(element: Element, into: Element, used: _Names) -> None:
     if tag == "use":  # what it shows brings its own
         own = used.styles.get(attributes.get("href", "")[1:], "")
         attributes = {name: value for name, value in attributes.items() if f"{name}: {value};" not in own}
+    if attributes.get("fill", "").startswith("url("):
+        attributes.pop("fill-opacity", None)
+    if tag == "rect" and into.tag == "pattern":  # matplotlib makes the hatch as pale as what is behind it
+        attributes["fill-opacity"] = "0.3"
     if tag == "defs" and not len(element):
         return
     made = SubElement(into, tag, attributes)

@@ -202,8 +202,8 @@ def _distinct(tables: Tables, table: str, column: str) -> NDArray[np.uint64]:
     import pyarrow.compute as pc
 
     found = pc.unique(tables(table).column(column)).drop_null()
-    values = np.asarray(found.to_numpy(zero_copy_only=False)).astype(np.uint64)
-    return values[values != 0]
+    values = np.asarray(found.to_numpy(zero_copy_only=False), np.uint64)
+    return np.asarray(values[values != 0])
 
 
 def _addresses(tables: Tables) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

@@ -157,7 +157,7 @@
   // what is folded is not printed by every browser
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = all("details.finding:not([open]), details.inner:not([open]), details.life:not([open])");
+    folded = all("details.finding:not([open]), details.inner:not([open]), details.life.about:not([open])");
     for (const node of folded) node.open = true;
   });
   addEventListener("afterprint", () => { for (const node of folded) node.open = false; });
