@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.errors import UsageError
 from wsktrace.report.html_findings import Found, choose
 from wsktrace.report.html_lives import Lives, lives
 from wsktrace.report.html_page import page
@@ -12,6 +13,7 @@ from wsktrace.report.words import REASONS, rows
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from wsktrace.report.facts import TraceFacts
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render", "write"]
 
-#: Lines of one story, and findings whose story is told.
-MOST_LINES = 60
+#: Findings whose story is told.
 MOST_STORIES = 200
 #: Classes of bytes in the order of the bar, with what they are.
 _CLASSES = {
@@ -116,10 +117,21 @@ def _stories(tables: Tables, found: Found, held: Lives) -> dict[str, dict[int, S
     told = Stories(tables)
     findings = [row["finding_id"] for row in found.shown()][:MOST_STORIES]
     return {
-        "findings": {i: told.finding(i) for i in findings},
-        "irps": {row["irp_id"]: told.irp(row["irp_id"]) for row in held.told},
-        "sockets": {i: told.socket(i) for i in sorted(held.sockets_told)},
+        "findings": _told(told.finding, findings),
+        "irps": _told(told.irp, (row["irp_id"] for row in held.told)),
+        "sockets": _told(told.socket, sorted(held.sockets_told)),
     }
+
+
+def _told(tell: Callable[[int], Story], ids: Iterable[int]) -> dict[int, Story]:
+    """Return the stories by id, without those that tables from elsewhere name and do not hold."""
+    from contextlib import suppress
+
+    held = {}
+    for number in ids:
+        with suppress(UsageError):
+            held[number] = tell(number)
+    return held
 
 
 def _about(found: Found) -> dict[str, dict[int, list[int]]]:

@@ -121,6 +121,6 @@ def profile_sha256(name: str) -> str:
             data = Path(name).read_bytes()
         else:
             data = (resources.files("wsktrace.wsk") / "profiles" / f"{name}.toml").read_bytes()
-    except OSError:
+    except (OSError, ValueError):
         return ""
     return hashlib.sha256(data).hexdigest()
