@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import click
 
 import wsktrace
-from wsktrace.cli.check import render
 from wsktrace.cli.main import VERBS
 from wsktrace.cli.schema_ import as_markdown
 from wsktrace.report.rules import explanation, head, listing
@@ -58,7 +57,7 @@ def with_output(held: str) -> str:
             return f"{match['mark']}\n```\n{explanation(RULES[subject])}```"
         assert verb == "check"
         with wsktrace.open(ROOT / subject) as trace:
-            return f"{match['mark']}\n```\n{render(trace, 'text')}```"
+            return f"{match['mark']}\n```\n{trace.render('text')}```"
 
     return re.sub(r"(?P<mark><!-- output of: (?P<command>.*?) -->)\n```\n.*?```", printed, held, flags=re.DOTALL)
 

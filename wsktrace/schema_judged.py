@@ -35,8 +35,14 @@ FINDINGS = Table(
             nullable=False,
         ),
         Column("ignored", "string", "why it does not count: the profile's reason, or the baseline; null where it does"),
-        Column("source_file", "string", "file of the driver's source, where known"),
-        Column("source_line", "uint32", "line in that file"),
+        Column(
+            "source_file",
+            "string",
+            "file of the driver's source, as the TMF names it: where the driver's last own message stands that the"
+            " thread traced before the last operation of the evidence that the driver made, at most 10 ms before; not"
+            " the call's own line. Null without symbols, and where a loss or other code may stand between",
+        ),
+        Column("source_line", "uint32", "line of that message in that file"),
     ),
 )
 
