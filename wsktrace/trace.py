@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.contents import Contents
     from wsktrace.plots import Plots
     from wsktrace.report.difference import Difference
+    from wsktrace.report.provenance import Provenance
     from wsktrace.report.story import Stories, Story
     from wsktrace.subjects import IrpUse, Socket
 
@@ -457,21 +458,28 @@ class Trace:
         return store.write(tables, directory, facts=self.summary.to_json(), force=force)
 
     @overload
-    def report(self, path: None = None, *, redact: bool = False) -> str: ...
+    def report(self, path: None = None, *, redact: bool = False, made: Provenance | None = None) -> str: ...
 
     @overload
-    def report(self, path: str | os.PathLike[str], *, redact: bool = False) -> Path: ...
+    def report(self, path: str | os.PathLike[str], *, redact: bool = False, made: Provenance | None = None) -> Path: ...
 
-    def report(self, path: str | os.PathLike[str] | None = None, *, redact: bool = False) -> str | Path:
+    def report(
+        self, path: str | os.PathLike[str] | None = None, *, redact: bool = False, made: Provenance | None = None
+    ) -> str | Path:
         """Return the report as HTML, or write it to a file and return its path.
 
-        ``redact`` hides addresses, process and thread ids and names of files; equal ones stay equal.
+        Args:
+            path: where to write.
+            redact: hide addresses, process and thread ids, names of files and hosts; equal ones stay equal.
+            made: what it says of how it was made; that it was called from Python where None.
         """
         from wsktrace.report.html import render, write
         from wsktrace.report.provenance import provenance
+        from wsktrace.report.story_messages import may_have
 
-        made = provenance(self.summary, self.given)
-        text = render(self.summary, self.arrow, made=made, redact=redact)
+        made = made or provenance(self.summary, self.given)
+        more = {"messages": self.with_messages} if self.given is not None and may_have(self.summary) else {}
+        text = render(self.summary, self.arrow, made=made, redact=redact, **more)
         return text if path is None else write(text, path)
 
     def close(self) -> None:

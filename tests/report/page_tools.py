@@ -12,6 +12,8 @@ VOID = {"meta", "input", "br", "hr", "img", "link", "rect", "path", "use"}
 ENDED_BY = {
     "td": {"td", "th", "tr", "tbody"},
     "th": {"td", "th", "tr", "tbody"},
+    "dt": {"dt", "dd"},
+    "dd": {"dt", "dd"},
     "tr": {"tr", "tbody"},
     "thead": {"tbody"},
     "tbody": {"tbody"},

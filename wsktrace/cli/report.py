@@ -54,7 +54,6 @@ def command(
     network and, to be read, no script. Its path is printed. Exit status 0 where it was written, whatever it says.
     """
     from wsktrace.cli.output import Meter, emit, emit_bytes, note
-    from wsktrace.report.html import render
     from wsktrace.report.provenance import provenance
 
     path = _target(trace, target, force=force)
@@ -80,7 +79,7 @@ def command(
         made = provenance(facts, opened.given, command=words, names=names)
         opened.arrow("findings")
         meter("writing", 0, 0)
-        text = render(facts, opened.arrow, made=made, redact=redact)
+        text = opened.report(redact=redact, made=made)
     emit_bytes(text.encode("utf-8", "replace"), path)
     if not facts.judged and not quiet:
         note(f"nothing was judged: no WSK operation in {facts.file}; the report says what was seen")

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["render", "write"]
 
-#: Findings whose story is told.
+#: Findings whose story is told, and lines of all these stories; the first has its own in any case.
 MOST_STORIES = 200
+MOST_LINES = 600
 #: Classes of bytes in the order of the bar, with what they are.
 _CLASSES = {
     "judged": "events that were judged",
@@ -35,7 +36,14 @@ _CLASSES = {
 }
 
 
-def render(facts: TraceFacts, tables: Tables, *, made: Provenance | None = None, redact: bool = False) -> str:
+def render(
+    facts: TraceFacts,
+    tables: Tables,
+    *,
+    made: Provenance | None = None,
+    redact: bool = False,
+    messages: Callable[[list[Story]], list[Story]] | None = None,
+) -> str:
     """Return the report of a trace as HTML.
 
     Args:
@@ -43,14 +51,24 @@ def render(facts: TraceFacts, tables: Tables, *, made: Provenance | None = None,
         tables: gives its tables.
         made: how the report is made; what can be told of that from ``facts`` alone where None.
         redact: hide addresses, process and thread ids and names of files; equal ones stay equal.
+        messages: puts the driver's own messages into stories.
     """
     made = made or provenance(facts)
     if not redact:
-        return _page(facts, tables, made, redacted=False)
+        return _page(facts, tables, made, messages)
     from wsktrace.report.redact import Redactor
 
     hidden = Redactor(facts, tables)
-    return hidden.finish(_page(hidden.facts, hidden, hidden.provenance(made), redacted=True))
+    if messages is None:
+        return hidden.finish(_page(hidden.facts, hidden, hidden.provenance(made), redacted=True))
+
+    def told(stories: list[Story]) -> list[Story]:
+        from wsktrace.report.story import Stories
+
+        known = Stories(tables)  # messages are found by what they name, so by what is not hidden
+        return [hidden.story(story) for story in messages([known.finding(story.row) for story in stories])]
+
+    return hidden.finish(_page(hidden.facts, hidden, hidden.provenance(made), told, redacted=True))
 
 
 def write(text: str, path: str | os.PathLike[str]) -> Path:
@@ -62,7 +80,14 @@ def write(text: str, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _page(facts: TraceFacts, tables: Tables, made: Provenance, *, redacted: bool) -> str:
+def _page(
+    facts: TraceFacts,
+    tables: Tables,
+    made: Provenance,
+    messages: Callable[[list[Story]], list[Story]] | None = None,
+    *,
+    redacted: bool = False,
+) -> str:
     from wsktrace.report.html_coverage import coverage
     from wsktrace.report.html_pictures import pictures
 
@@ -83,7 +108,7 @@ def _page(facts: TraceFacts, tables: Tables, made: Provenance, *, redacted: bool
         lives=held,
         shown=shown,
         operations=_operations(tables, found),
-        stories=_stories(tables, found, held),
+        stories=_stories(tables, found, held, messages),
         about=_about(found),
         trust=_trust(facts),
         rules=coverage(judged, found.rules()),
@@ -110,17 +135,33 @@ def _operations(tables: Tables, found: Found) -> dict[int, dict[str, Any]]:
     return {row["operation_id"]: row for row in rows(held)}
 
 
-def _stories(tables: Tables, found: Found, held: Lives) -> dict[str, dict[int, Story]]:
+def _stories(
+    tables: Tables, found: Found, held: Lives, messages: Callable[[list[Story]], list[Story]] | None
+) -> dict[str, dict[int, Story]]:
     """Return the stories that the page tells, by table and row."""
     from wsktrace.report.story import Stories
 
     told = Stories(tables)
-    findings = [row["finding_id"] for row in found.shown()][:MOST_STORIES]
+    findings = _told(told.finding, [row["finding_id"] for row in found.shown()][:MOST_STORIES])
+    findings = _limited(findings)
+    if messages is not None:
+        findings = {story.row: story for story in messages(list(findings.values()))}
     return {
-        "findings": _told(told.finding, findings),
+        "findings": findings,
         "irps": _told(told.irp, (row["irp_id"] for row in held.told)),
         "sockets": _told(told.socket, sorted(held.sockets_told)),
     }
+
+
+def _limited(stories: dict[int, Story]) -> dict[int, Story]:
+    """Return the first stories, as many as a page has room for."""
+    held: dict[int, Story] = {}
+    lines = 0
+    for number, story in stories.items():
+        lines += min(len(story.lines), 60)
+        if not held or lines <= MOST_LINES:
+            held[number] = story
+    return held
 
 
 def _told(tell: Callable[[int], Story], ids: Iterable[int]) -> dict[int, Story]:

@@ -21,14 +21,14 @@ __all__ = ["Lives", "lives"]
 
 #: IRPs, sockets and pending IRPs that a page lists.
 MOST_IRPS = 10_000
-MOST_SOCKETS = 500
-MOST_PENDING = 100
+MOST_SOCKETS = 300
+MOST_PENDING = 60
 #: IRPs whose story is told: of findings, and the slowest.
-MOST_TOLD = 150
+MOST_TOLD = 60
 SLOWEST = 100
 #: Sockets whose story is told.
-MOST_SOCKETS_TOLD = 40
-MOST_WAITING_TOLD = 10
+MOST_SOCKETS_TOLD = 25
+MOST_WAITING_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)

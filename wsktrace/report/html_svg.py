@@ -170,7 +170,7 @@ def _thin(line: str) -> str:
     end = "Z" if line[-1] in "Zz" else ""
     points = [tuple(float(v) for v in pair.split()) for pair in re.split("[ML]", line.rstrip("Zz")) if pair]
     kept: list[tuple[float, ...]] = []
-    for _, run in groupby(points, key=lambda point: round(point[0] * 2)):
+    for _, run in groupby(points, key=lambda point: round(point[0])):
         held = list(run)
         extremes = {0, len(held) - 1, *(choose(range(len(held)), key=lambda i: held[i][1]) for choose in (min, max))}
         kept += [held[i] for i in sorted(extremes)]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wsktrace.report.facts import TraceFacts
     from wsktrace.report.provenance import Provenance
+    from wsktrace.report.story import Story
     from wsktrace.report.words import Tables
 
 __all__ = ["Redactor"]
@@ -33,18 +34,15 @@ _HIGH = 0x7EDAC7ED
 #: Kinds of tokens; the kind's place is in the four bits below.
 _KINDS = ("irp", "socket", "descriptor", "registration", "client", "addr")
 _NUMBER = (1 << 28) - 1
-#: Where the addresses of a kind are found, in the order in which kinds win.
-_SOURCES = (
-    ("irp", "irps", "irp"),
-    ("socket", "sockets", "socket"),
-    ("descriptor", "descriptors", "descriptor"),
-    ("registration", "registrations", "registration"),
-    ("client", "registrations", "client"),
-    ("irp", "operations", "irp"),
-    ("socket", "operations", "socket"),
-    ("registration", "operations", "registration"),
-    ("client", "operations", "client"),
-)
+#: Kind → columns that hold its addresses; kinds and tables in the order in which they win.
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "irp": ("irp",),
+    "socket": ("socket", "accept_socket"),
+    "descriptor": ("descriptor", "security_descriptor"),
+    "registration": ("registration",),
+    "client": ("client",),
+}
+_ORDER = ("irps", "sockets", "descriptors", "registrations", "operations", "findings")
 _TEXTS = {"findings": ("message", "ignored"), "quality": ("name", "detail")}
 _FILES = {"findings": ("source_file",)}
 _THREADS = ("tid", "complete_tid")
@@ -108,9 +106,30 @@ class Redactor:
             profile=self.name(made.profile) if _is_path(made.profile) else made.profile,
             symbols=tuple(self.name(path) for path in made.symbols),
             baseline=self.name(made.baseline) if made.baseline else "",
-            command=tuple(self.name(word) if word in made.names else word for word in made.command),
+            command=tuple(self._word(word) if word in made.names else word for word in made.command),
             names=frozenset(),
         )
+
+    def story(self, story: Story) -> Story:
+        """Return a story that was told from the tables as they are, with all that it says replaced."""
+        return replace(
+            story,
+            title=self.text(story.title),
+            facts=tuple((label, self.text(value)) for label, value in story.facts),
+            lines=tuple(
+                replace(
+                    line,
+                    text=self.text(line.text),
+                    tid=self._threads.get(line.tid) if line.tid else line.tid,
+                    pid=self._processes.get(line.pid) if line.pid else line.pid,
+                )
+                for line in story.lines
+            ),
+        )
+
+    def _word(self, word: str) -> str:
+        """Return the token of a word of the command line that names a file; the trace has that of its name."""
+        return self.facts.file if PureWindowsPath(word).name == self._file else self.name(word)
 
     def finish(self, text: str) -> str:
         """Return a report with the tokens in place of the numbers that stood for addresses.
@@ -152,6 +171,8 @@ class Redactor:
 
     def _id(self, match: re.Match[str]) -> str:
         word, gap, digits = match.groups()
+        if not digits.strip("0"):
+            return match[0]
         known = self._threads if word.lower() in ("thread", "tid") else self._processes
         new = known.get(int(digits)) if len(digits) < 12 else None
         return f"{word}{gap}{'?' if new is None else new}"
@@ -208,11 +229,13 @@ def _distinct(tables: Tables, table: str, column: str) -> NDArray[np.uint64]:
 
 def _addresses(tables: Tables) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return all addresses of a trace, each once, and the number that stands for each."""
-    rest = [("addr", t.name, c.name) for t in TABLES.values() for c in t.columns if c.type == "address"]
-    rest += [("addr", "operations", name) for name in _PERHAPS]
+    held = {table: {c.name for c in TABLES[table].columns if c.type == "address"} for table in _ORDER}
+    sources = [(kind, t, c) for kind, columns in _COLUMNS.items() for t in _ORDER for c in columns if c in held[t]]
+    sources += [("addr", t, c) for t in _ORDER for c in sorted(held[t])]
+    sources += [("addr", "operations", name) for name in _PERHAPS]
     old, new = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
     counts = dict.fromkeys(_KINDS, 0)
-    for kind, table, column in (*_SOURCES, *rest):
+    for kind, table, column in sources:
         found = _distinct(tables, table, column)
         if column in _PERHAPS:
             found = found[found >> np.uint64(32) != 0]

@@ -47,7 +47,7 @@
     for (const node of all("#pending tbody tr")) items.push({ node, kind: "", text: plain(node.textContent) });
     for (const item of items) {
       // cells of a row must not run together
-      if (item.node.cells) item.text = plain(Array.from(item.node.cells, (cell) => cell.textContent.trim()).join(" ")) + (item.cells ? " " + (sockets.get(item.node.cells[4].textContent.trim()) || "") : "");
+      if (item.node.cells) item.text = plain(Array.from(item.node.cells, (cell) => cell.textContent.trim()).join(" ")) + (item.cells ? " " + (sockets.get(item.node.cells[3].textContent.trim()) || "") : "");
     }
   };
   const filter = () => {
@@ -124,12 +124,12 @@
   // socket numbers in the long table are links once it is opened
   for (const fold of all("#irps details.table")) fold.addEventListener("toggle", () => {
     for (const row of all("table.compact tbody tr", fold)) {
-      const id = row.cells[4].textContent.trim();
-      if (row.cells[4].firstElementChild || !byId("socket-" + id)) continue;
+      const id = row.cells[3].textContent.trim();
+      if (row.cells[3].firstElementChild || !byId("socket-" + id)) continue;
       const link = document.createElement("a");
       link.href = "#socket-" + id;
       link.textContent = id;
-      row.cells[4].replaceChildren(link);
+      row.cells[3].replaceChildren(link);
     }
   }, { once: true });
 
