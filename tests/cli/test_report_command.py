@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -11,18 +11,14 @@ import wsktrace
 from wsktrace.cli.main import run
 from wsktrace.report import html_pictures
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Write into a folder of its own, without pictures."""
     monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
     monkeypatch.chdir(tmp_path)
-    yield
 
 
 def test_the_default_name_is_never_overwritten(capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ def test_equal_addresses_have_equal_tokens(faked: Any, monkeypatch: pytest.Monke
     trace = faked(rows)
     hidden = html.render(trace.summary, trace.arrow, redact=True)
     page = Page(hidden)
-    assert "socket-1 and socket-1, irp-3; WskSend on thread 1 of addr-" in page.text
+    assert "socket-1 and socket-1, irp-3; on thread 1 of " in page.text
     assert '<a href="#irp-3"><code class="a">irp-3</code></a>' in hidden
     assert "threads and processes are counted from 1" in page.text
 
