@@ -79,9 +79,7 @@ def test_nothing_of_the_machine_is_left(name: str, monkeypatch: pytest.MonkeyPat
 def test_equal_addresses_have_equal_tokens(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
     rows = usual_rows()
-    text = (
-        f"{address_text(SOCKET)} and {SOCKET:#X}, {IRP + 0x300:x}; WskSend on thread 4120 of {address_text(DESCRIPTOR)}"
-    )
+    text = f"{address_text(SOCKET)} and {SOCKET:#X}, {IRP + 0x300:x}; on thread 4120 of {address_text(DESCRIPTOR)}"
     rows["findings"] = [finding(0, "WSK-SD-LEAK", irp=IRP + 0x300, irp_id=3, socket=SOCKET, message=text)]
     trace = faked(rows)
     hidden = html.render(trace.summary, trace.arrow, redact=True)
