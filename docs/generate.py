@@ -6,25 +6,27 @@ exits with 1 where there are any.
 
 from __future__ import annotations
 
-import re
 import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
+from page_blocks import OUTPUT, Block, blocks
+from page_blocks import commands as typed
+from page_sandbox import Sandbox
 
-import wsktrace
-from wsktrace.cli.check import render
 from wsktrace.cli.main import VERBS
 from wsktrace.cli.schema_ import as_markdown
-from wsktrace.report.rules import explanation, head, listing
+from wsktrace.report.rules import head, listing
 from wsktrace.rules.registry import RULES
 from wsktrace.rules.rule import SEVERITIES
 from wsktrace.schema import TABLES
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Iterator
 
     from wsktrace.rules.registry import Rule
@@ -42,25 +44,33 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference" / "commands.md", commands()
     yield DOCS / "rules" / "index.md", rules_index()
     yield DOCS / "rules" / "seed.md", seed_page()
-    for path in (ROOT / "README.md", DOCS / "tutorial" / "first-look.md"):
-        yield path, with_output(path.read_text("utf-8"))
+    for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
+        if path.parent != DOCS / "rules" and OUTPUT.search(held := path.read_text("utf-8")):
+            yield path, with_output(held)
     for rule in RULES.values():
         path = DOCS / "rules" / f"{rule.id}.md"
         yield path, rule_page(rule, path.read_text("utf-8") if path.exists() else "")
 
 
 def with_output(held: str) -> str:
-    """Return a page with what its commands print now; each stands in a comment above its output."""
+    """Return a page with what its commands print now; each stands in a comment above its output.
 
-    def printed(match: re.Match[str]) -> str:
-        verb, subject = match["command"].split()
-        if verb == "rule":
-            return f"{match['mark']}\n```\n{explanation(RULES[subject])}```"
-        assert verb == "check"
-        with wsktrace.open(ROOT / subject) as trace:
-            return f"{match['mark']}\n```\n{render(trace, 'text')}```"
+    ``output of: python above`` is what the block of Python before it prints.
+    """
+    with TemporaryDirectory() as folder, Sandbox(Path(folder)) as sandbox:
 
-    return re.sub(r"(?P<mark><!-- output of: (?P<command>.*?) -->)\n```\n.*?```", printed, held, flags=re.DOTALL)
+        def printed(match: re.Match[str]) -> str:
+            if match["command"] == "python above":
+                before = [block for block in blocks(held[: match.start()]) if block.language == "python"]
+                text = sandbox.python(before[-1].text, "page")
+            else:
+                (command,) = typed(Block(1, "sh", f"wsktrace {match['command']}"))
+                ran = sandbox.run(command)
+                assert ran.status < 2, ran
+                text = ran.stdout
+            return f"{match['mark']}\n```\n{text.rstrip()}\n```"
+
+        return OUTPUT.sub(printed, held)
 
 
 def tables() -> str:
@@ -88,7 +98,7 @@ def _command(command: click.Command) -> list[str]:
     options = [p for p in command.params if isinstance(p, click.Option)]
     usage = " ".join(["wsktrace", command.name or "", *(a.metavar or a.human_readable_name.upper() for a in arguments)])
     help_ = "\n".join(line.strip() for line in (command.help or "").replace("\b", "").strip().splitlines())
-    lines = [f"    {usage}{' [OPTIONS]' if options else ''}", "", help_]
+    lines = ["```text", f"{usage}{' [OPTIONS]' if options else ''}", "```", "", help_]
     if options:
         lines += ["", "| option | meaning |", "|---|---|"]
         lines += [f"| `{_cell(_names(option))}` | {_cell(_meaning(option))} |" for option in options]
