@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
+from api_page import api_page
 from page_blocks import OUTPUT, Block, blocks
 from page_blocks import commands as typed
 from page_sandbox import Sandbox
@@ -36,12 +37,40 @@ ROOT = DOCS.parent
 NOTE = "<!-- written by docs/generate.py; change the code, not this page -->"
 BEGIN = "<!-- head written by docs/generate.py from the rule's declaration; write below the end mark -->"
 END = "<!-- end of the head -->"
+LLMS = """# wsktrace
+
+> Reads an ETW trace (.etl) of a Windows kernel driver that calls WskSocket, and judges what happened: which IRPs hang,
+> which of {rules} rules of the Winsock Kernel contract were broken, which operations prove it, how long calls took.
+
+## For a program
+
+- Start with `wsktrace check net.etl --format json`. Stdout holds the result and nothing else.
+- Exit status: 0 no rule failed, 1 a rule failed, 2 the command could not do its work; then one line on stderr says why.
+- `fail` is proven. `suspect` is not: `reason` says what the trace lacks. Do not report a suspect as a bug.
+- `wsktrace rule ID --format json` explains a rule; `wsktrace schema --format json` lists tables and columns.
+- A null is a fact that the trace does not show. It is never zero.
+- Addresses are 64-bit; in a data frame compare them as numpy.uint64.
+
+## Verbs
+
+{verbs}
+
+## Tables
+
+{tables}
+
+## Pages
+
+{links}
+"""
 
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield each generated page with the text that it should have."""
     yield DOCS / "reference" / "tables.md", tables()
     yield DOCS / "reference" / "commands.md", commands()
+    yield DOCS / "reference" / "python.md", api_page(NOTE)
+    yield DOCS / "llms.txt", llms()
     yield DOCS / "rules" / "index.md", rules_index()
     yield DOCS / "rules" / "seed.md", seed_page()
     for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
@@ -117,6 +146,18 @@ def _choices(option: click.Option) -> str:
 def _meaning(option: click.Option) -> str:
     default = f" Default: {option.default}." if option.show_default and option.default is not None else ""
     return f"{option.help or ''}{default}".strip()
+
+
+def llms() -> str:
+    """Return the short account for agents: what to run, what comes out, where to read on."""
+    verbs = "\n".join(f"- `wsktrace {verb}`: {sentence}" for verb, (_, sentence) in VERBS.items())
+    tables = "\n".join(f"- `{t.name}`: {t.row}" for t in TABLES.values())
+    links = "\n".join(
+        f"- [{title}]({path.relative_to(DOCS).as_posix()})"
+        for path in sorted(DOCS.rglob("*.md"))
+        if not path.name.startswith("WSK-") and (title := path.read_text("utf-8").partition("\n")[0].removeprefix("# "))
+    )
+    return LLMS.format(rules=len(RULES), verbs=verbs, tables=tables, links=links)
 
 
 def rules_index() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -129,8 +130,7 @@ def _python(block: Block, sandbox: Sandbox) -> int:
     if at := re.fullmatch(r"in: ([\w.]+)", block.note):
         _declare(block.text, import_module(at[1]))
     elif at := re.fullmatch(r"signature of: ([\w.]+)", block.note):
-        home, _, name = at[1].rpartition(".")
-        _same_signature(block.text, getattr(import_module(home), name))
+        _same_signature(block.text, pkgutil.resolve_name(at[1]))
     else:
         sandbox.python(block.text, f"<line {block.line}>")
     return 1
@@ -150,7 +150,7 @@ def _same_signature(code: str, function: Callable[..., Any]) -> None:
     shown: dict[str, Any] = {}
     exec(f"from __future__ import annotations\n{code}", shown)
     name = code.removeprefix("def ").partition("(")[0]
-    if str(inspect.signature(shown[name])) != str(inspect.signature(function)):
+    if str(inspect.signature(shown[name])) != str(inspect.signature(getattr(function, "__func__", function))):
         raise PageError(f"the signature is {inspect.signature(function)}")
 
 
