@@ -86,7 +86,7 @@ def with_output(held: str) -> str:
 
     ``output of: python above`` is what the block of Python before it prints.
     """
-    with TemporaryDirectory() as folder, Sandbox(Path(folder)) as sandbox:
+    with TemporaryDirectory() as folder, Sandbox(Path(folder), held) as sandbox:
 
         def printed(match: re.Match[str]) -> str:
             if match["command"] == "python above":

@@ -51,6 +51,15 @@ def _folder_of(**samples: str) -> Callable[[Path], None]:
     return make
 
 
+def _sending(*, stalls: bool) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        from wsktrace.testing.scenario import sending
+
+        path.write_bytes(sending(stalls=stalls).etl())
+
+    return make
+
+
 def _symbols(path: Path) -> None:
     path.mkdir(parents=True)
     (path / "drv.tmf").write_text(_TMF, "utf-8")
@@ -73,8 +82,8 @@ STAND_INS: dict[str, Callable[[Path], None]] = {
     "net.etl": _sample("hang"),
     "old.etl": _sample("hang"),
     "new.etl": _sample("many_faults"),
-    "good.etl": _sample("clean"),
-    "bad.etl": _sample("hang"),
+    "good.etl": _sending(stalls=False),
+    "bad.etl": _sending(stalls=True),
     "messages.etl": _messages,
     "traces": _folder_of(monday="clean", tuesday="hang", wednesday="many_faults"),
     "build/x64/Release": _symbols,
@@ -93,10 +102,13 @@ class Ran:
 class Sandbox:
     """The folder, entered as a context: it is the current one, no machine can be reached, caches are in it.
 
+    Of the stand-ins, those are made that ``text``, the page, names.
+
     ``namespace`` is what the page's Python code shares.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, text: str) -> None:
+        self.text = text
         self.folder = folder
         self.namespace: dict[str, Any] = {"__name__": "__page__"}
         self._stack = contextlib.ExitStack()
@@ -104,7 +116,8 @@ class Sandbox:
     def __enter__(self) -> Self:
         shutil.copytree(ROOT / "samples", self.folder / "samples")
         for name, make in STAND_INS.items():
-            make(self.folder / name)
+            if name.partition("/")[0] in self.text:
+                make(self.folder / name)
         hidden = {"XDG_CACHE_HOME": str(self.folder / ".cache"), "HOME": str(self.folder), "MPLBACKEND": "Agg"}
         self._stack.enter_context(mock.patch.dict(os.environ, hidden))
         for name in ("_NT_SYMBOL_PATH", "TRACE_FORMAT_SEARCH_PATH", "TRACE_FORMAT_PREFIX", "GITHUB_STEP_SUMMARY"):

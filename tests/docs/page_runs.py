@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from page_blocks import Block, Command, commands, read
+from page_blocks import Block, Command, blocks, commands
 from page_sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ OPENS = {"--open"}
 JUDGES = {"check", "diff"}
 
 #: A profile needs these, a page that shows a part of one leaves them out.
-_PROFILE = """name = "page"
+_PROFILE_BEGIN = """name = "page"
 title = "what a page shows a part of"
+"""
+_PROFILE_END = """
 [provider]
 name = "WskTrace"
 guid = "f406ddb2-df7b-5f2c-54db-fa7d1cd56442"
@@ -60,10 +62,11 @@ class PageError(AssertionError):
 def run_page(page: Path, folder: Path) -> int:
     """Run all that stands on a page, in a sandbox in that folder; return how many blocks and commands ran."""
     done = 0
-    with Sandbox(folder) as sandbox:
-        for name, stand_in in re.findall(r"<!-- (\S+) is (\S+) here -->", page.read_text("utf-8")):
+    text = page.read_text("utf-8")
+    with Sandbox(folder, text) as sandbox:
+        for name, stand_in in re.findall(r"<!-- (\S+) is (\S+) here -->", text):
             shutil.copyfile(stand_in, name)
-        for block in read(page):
+        for block in blocks(text):
             try:
                 done += _run_block(block, sandbox)
             except PageError as wrong:
@@ -158,7 +161,9 @@ def _toml(block: Block, sandbox: Sandbox) -> int:
     from wsktrace.wsk.profile import load_profile
 
     path = sandbox.folder / f"page{block.line}.toml"
-    path.write_text(block.text if "name" in tomllib.loads(block.text) else _PROFILE + block.text, "utf-8")
+    path.write_text(
+        block.text if "name" in tomllib.loads(block.text) else _PROFILE_BEGIN + block.text + _PROFILE_END, "utf-8"
+    )
     load_profile(str(path))
     return 1
 
