@@ -71,6 +71,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference" / "commands.md", commands()
     yield DOCS / "reference" / "python.md", api_page(NOTE)
     yield DOCS / "llms.txt", llms()
+    yield DOCS / "reference" / "formats.md", endings((DOCS / "reference" / "formats.md").read_text("utf-8"))
     yield DOCS / "rules" / "index.md", rules_index()
     yield DOCS / "rules" / "seed.md", seed_page()
     for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
@@ -146,6 +147,18 @@ def _choices(option: click.Option) -> str:
 def _meaning(option: click.Option) -> str:
     default = f" Default: {option.default}." if option.show_default and option.default is not None else ""
     return f"{option.help or ''}{default}".strip()
+
+
+def endings(held: str) -> str:
+    """Return the page of formats with the endings that each verb knows."""
+    lines = ["| verb | endings of `-o` |", "|---|---|"]
+    for verb, (module, _) in VERBS.items():
+        known: dict[str, str] = getattr(import_module(module), "ENDINGS", {})
+        if known:
+            lines.append(f"| `{verb}` | {', '.join(f'`{ending}`' for ending in known)} |")
+    begin, end = "<!-- endings: written by docs/generate.py -->\n", "<!-- end of the endings -->"
+    before, _, rest = held.partition(begin)
+    return f"{before}{begin}" + "\n".join(lines) + f"\n{end}{rest.partition(end)[2]}"
 
 
 def llms() -> str:

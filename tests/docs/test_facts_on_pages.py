@@ -23,6 +23,6 @@ def test_words_of_tables_on_the_page_of_lives_are_those_of_the_schema() -> None:
 
     page = (DOCS / "explanation" / "irp-life.md").read_text("utf-8")
     columns = {column.name for column in table("irps").columns}
-    shown = {word for word in re.findall(r"`([a-z]+_[a-z]+(?:_[a-z]+)?)`", page)}
+    shown = set(re.findall(r"`([a-z]+_[a-z]+(?:_[a-z]+)?)`", page))
     assert shown
     assert shown <= columns
