@@ -3,8 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["Line", "Story"]
+import numpy as np
+
+from wsktrace.report import story_facts, story_notes
+from wsktrace.report.story_index import Index
+from wsktrace.report.story_lines import lines, place
+from wsktrace.report.story_rows import Operation
+from wsktrace.units import address_text, clock_text, duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from wsktrace.report.words import Tables
+
+__all__ = ["Line", "Stories", "Story"]
+
+Rows = "NDArray[np.int64]"
+#: Operations of one story, unless the caller wants another number.
+MOST: Final = 200
+#: Findings that one story tells, the worst first.
+MOST_FINDINGS: Final = 20
+#: Operations of the socket that the story of a finding shows before its first and behind its last evidence.
+_BESIDE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +50,10 @@ class Line:
     irp_id: int | None = None
     socket_id: int | None = None
     finding_id: int | None = None
+    #: calls, completion routines and callbacks of the same thread that it runs inside of
+    depth: int = 0
+    #: whether it is an operation that shows the finding whose story this is
+    evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +73,195 @@ class Story:
     findings: tuple[int, ...] = ()
     #: lines that were left out, and why, in words; empty where none was
     left_out: str = ""
+
+
+class Stories:
+    """Tells stories from the tables of a trace. Indexes are built once, when they are needed; a story reads few rows.
+
+    Args:
+        tables: gives a table of schema.py by its name.
+        most: operations that a story of a socket, finding or moment shows before it leaves out what is between.
+    """
+
+    def __init__(self, tables: Tables, *, most: int = MOST) -> None:
+        self._tables = tables
+        self._most = max(most, 2)
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self._tables)
+
+    # -- stories ------------------------------------------------------------------------------------------------------
+
+    def irp(self, irp_id: int) -> Story:
+        """Return the story of one use of an IRP; ``UsageError`` where there is none of that id."""
+        index = self._index
+        irp = index.irp(irp_id)
+        own = index.of_irp(irp_id)
+        findings = index.findings_of_irp(irp_id)
+        at = _union(own, index.beside(irp), self._evidence(findings))
+        at, left_out = self._cut(at, self._evidence(findings))
+        more = [
+            *self._findings(findings),
+            *story_notes.outstanding(index, irp),
+            *story_notes.gaps(index, irp["load"], irp["issue_time"], _end_of(index, irp)),
+            *story_notes.irp_end(index, irp),
+        ]
+        return Story(
+            f"{irp['op']} with IRP {address_text(irp['irp'])} (#{irp_id})",
+            "irps",
+            irp_id,
+            irp["issue_time"],
+            story_facts.irp_facts(index, irp),
+            self._lines(at, more, irp=irp["irp"]),
+            tuple(f["finding_id"] for f in findings),
+            left_out,
+        )
+
+    def socket(self, socket_id: int) -> Story:
+        """Return the story of a socket; ``UsageError`` where there is none of that id."""
+        index = self._index
+        socket = index.socket(socket_id)
+        findings = index.findings_of_socket(socket_id)
+        evidence = self._evidence(findings)
+        at, left_out = self._cut(_union(index.of_socket(socket), evidence), evidence)
+        at = _union(at, index.more_of_irps(at))
+        start = min(index.operations.take("time", at[:1]), default=0)
+        end = socket["closed_time"] or index.end_ns(socket["load"])
+        more = [
+            *self._findings(findings),
+            *story_notes.gaps(index, socket["load"], start, end),
+            *story_notes.socket_end(index, socket),
+        ]
+        return Story(
+            f"socket {address_text(socket['socket'])} (#{socket_id})",
+            "sockets",
+            socket_id,
+            start,
+            story_facts.socket_facts(index, socket),
+            self._lines(at, more, socket=socket["socket"]),
+            tuple(f["finding_id"] for f in findings),
+            left_out,
+        )
+
+    def finding(self, finding_id: int) -> Story:
+        """Return the story of a finding; ``UsageError`` where there is none of that id."""
+        index = self._index
+        finding = index.finding(finding_id)
+        evidence = index.rows_of(finding["evidence"] or [])
+        parts = [evidence, index.rows_of((finding["outstanding"] or [])[: self._most])]
+        end = index.end_ns(0)
+        if finding["irp_id"] is not None:
+            irp = index.irp(finding["irp_id"])
+            parts += [index.of_irp(irp["irp_id"]), index.beside(irp)]
+            end = _end_of(index, irp)
+            more = story_notes.irp_end(index, irp)
+        else:
+            more = []
+        if finding["socket_id"] is not None and len(evidence):
+            of = index.of_socket(index.socket(finding["socket_id"]))
+            low = max(int(np.searchsorted(of, evidence[0])) - _BESIDE, 0)
+            parts.append(of[low : int(np.searchsorted(of, evidence[-1], "right")) + _BESIDE])
+        at, left_out = self._cut(_union(*parts), evidence)
+        at = _union(at, index.more_of_irps(at))
+        times = index.operations.take("time", at)
+        load = index.operations.value("load", int(at[0])) if len(at) else 0
+        start = min([*times, finding["time"]])
+        more += story_notes.gaps(index, load, start, max([*times, finding["time"], *([end] if more else [])]))
+        return Story(
+            f"{finding['rule']} (finding {finding_id})",
+            "findings",
+            finding_id,
+            start,
+            story_facts.finding_facts(index, finding),
+            self._lines(at, [*self._findings([finding]), *more], evidence=set(finding["evidence"] or ())),
+            (finding_id, *(f["finding_id"] for f in index.effects(finding_id))),
+            left_out,
+        )
+
+    def around(self, start_ns: int, end_ns: int) -> Story:
+        """Return what happened from ``start_ns`` on and before ``end_ns`` (UTC), whatever it happened to."""
+        index = self._index
+        at = index.between(start_ns, end_ns)
+        count, left_out = len(at), ""
+        if count > self._most:
+            middle = int(np.searchsorted(index.operations.values("time")[at], (start_ns + end_ns) // 2))
+            low = min(max(middle - self._most // 2, 0), count - self._most)
+            at = at[low : low + self._most]
+            left_out = f"{count - self._most:,} of {count:,} operations: those farthest from the middle"
+        findings = [f for f in index.findings if start_ns <= f["time"] < end_ns]
+        findings = story_facts.worst_first(findings)
+        more = [*self._findings(findings), *story_notes.gaps(index, None, start_ns, end_ns)]
+        span = duration_text(end_ns - start_ns)
+        return Story(
+            f"{span} from {clock_text(start_ns, date=True)} UTC",
+            "moments",
+            0,
+            start_ns,
+            (("operations", f"{count:,}"), ("findings", f"{len(findings):,}")),
+            self._lines(at, more),
+            tuple(f["finding_id"] for f in findings),
+            left_out,
+        )
+
+    # -- their parts --------------------------------------------------------------------------------------------------
+
+    def _lines(
+        self,
+        at: NDArray[np.int64],
+        more: Iterable[tuple[int | None, Line]],
+        *,
+        irp: int | None = None,
+        socket: int | None = None,
+        evidence: set[int] | None = None,
+    ) -> tuple[Line, ...]:
+        rows = Operation.some(self._index.operations, at)
+        told = lines(rows, issued=self._issued(rows), irp=irp, socket=socket, evidence=evidence or set())
+        return tuple(place(told, list(more)))
+
+    def _issued(self, rows: list[Operation]) -> dict[int, tuple[Operation, Operation | None]]:
+        """Return place of a completion → the call whose IRP it completes, and that call's return."""
+        places = [p for p, row in enumerate(rows) if row.phase == "complete" and row.irp_id is not None]
+        if not places:
+            return {}
+        index = self._index
+        calls = index.irp_rows([rows[p].irp_id or 0 for p in places])
+        begun = index.rows_of(index.irps.take("issue_operation", calls))
+        ended = index.irps.take("return_operation", calls)
+        known = {row.id: row for row in rows}
+        missing = [n for n in ended if n is not None and n not in known]
+        known |= {row.id: row for row in Operation.some(index.operations, begun) if row.id not in known}
+        known |= {row.id: row for row in Operation.some(index.operations, index.rows_of(missing))}
+        issues = index.irps.take("issue_operation", calls)
+        return {p: (known[i], known.get(r)) for p, i, r in zip(places, issues, ended, strict=True)}
+
+    def _evidence(self, findings: list[dict[str, Any]]) -> NDArray[np.int64]:
+        ids = [number for f in findings[:MOST_FINDINGS] for number in (f["evidence"] or [])[: self._most]]
+        return self._index.rows_of(sorted(set(ids)))
+
+    def _findings(self, findings: list[dict[str, Any]]) -> list[tuple[int | None, Line]]:
+        return story_notes.findings(self._index, findings[:MOST_FINDINGS], len(findings) - MOST_FINDINGS)
+
+    def _cut(self, at: NDArray[np.int64], kept: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
+        """Leave out the middle of what is too long, but nothing that shows a finding."""
+        if len(at) <= self._most:
+            return at, ""
+        half = self._most // 2
+        short = _union(at[:half], np.intersect1d(at, kept)[: self._most], at[-half:])
+        left = len(at) - len(short)
+        told = f"the first {half}, the last {half}" + (" and those of findings" if len(kept) else "")
+        return short, f"{left:,} of {len(at):,} operations: shown are {told}" if left else ""
+
+
+def _union(*parts: NDArray[np.int64]) -> NDArray[np.int64]:
+    held = [part for part in parts if len(part)]
+    if not held:
+        return np.zeros(0, np.int64)
+    return held[0].astype(np.int64) if len(held) == 1 else np.unique(np.concatenate(held)).astype(np.int64)
+
+
+def _end_of(index: Index, irp: dict[str, Any]) -> int:
+    """Return when a use of an IRP was over; the end of the trace where that is not seen."""
+    if irp["complete_time"] is not None:
+        return int(irp["complete_time"])
+    return index.end_ns(irp["load"])

@@ -1,0 +1,353 @@
+"""Where in the tables the rows of one IRP, socket, finding or moment are; each index is built when it is first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from wsktrace.errors import UsageError
+from wsktrace.report.story_rows import Columns, Groups
+from wsktrace.report.words import SEVERITIES, VERDICTS, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from wsktrace.report.words import Tables
+
+__all__ = ["Index", "worst_first"]
+
+#: Facts about an IRP that belong to the story of its socket, too.
+_TOLD_OF_SOCKETS: Final = ("IrpCancel", "IrpWait", "IrpMarkPending", "IrpCompleteUp")
+#: Requests looked through, latest first, for the names of those that were outstanding.
+_LOOK_BACK: Final = 1 << 16
+_NEVER: Final = np.iinfo(np.int64).max
+
+
+def worst_first(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return findings by verdict, then severity, then time."""
+
+    def rank(finding: dict[str, Any]) -> tuple[int, int, int]:
+        verdict = VERDICTS.index(finding["verdict"]) if finding["verdict"] in VERDICTS else len(VERDICTS)
+        return verdict, SEVERITIES.index(finding["severity"]), finding["time"]
+
+    return sorted(findings, key=rank)
+
+
+class Index:
+    """The tables of a trace with what finds rows in them. Rows are positions in ``operations``, ascending."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @cached_property
+    def operations(self) -> Columns:
+        """The table ``operations``."""
+        return Columns(self._tables("operations"))
+
+    @cached_property
+    def irps(self) -> Columns:
+        """The table ``irps``."""
+        return Columns(self._tables("irps"))
+
+    @cached_property
+    def sockets(self) -> Columns:
+        """The table ``sockets``."""
+        return Columns(self._tables("sockets"))
+
+    @cached_property
+    def findings(self) -> list[dict[str, Any]]:
+        """The table ``findings``."""
+        return rows(self._tables("findings"))
+
+    @cached_property
+    def quality(self) -> list[dict[str, Any]]:
+        """The rows of ``quality`` that tell of gaps and edges."""
+        return [row for row in rows(self._tables("quality")) if row["item"] in ("gap", "edge")]
+
+    # -- rows by id ---------------------------------------------------------------------------------------------------
+
+    def rows_of(self, ids: Sequence[int]) -> NDArray[np.int64]:
+        """Return where operations of these ids are; ids that there are not are left out."""
+        held = self.operations.values("operation_id")
+        wanted = np.unique(np.array(list(ids), np.uint64))
+        spots = np.searchsorted(held, wanted)
+        here = spots < len(held)
+        here[here] = held[spots[here]] == wanted[here]
+        return spots[here]
+
+    @cached_property
+    def _irp_by_id(self) -> Groups:
+        return Groups(self.irps.values("irp_id"))
+
+    @cached_property
+    def _socket_by_id(self) -> Groups:
+        return Groups(self.sockets.values("socket_id"))
+
+    @cached_property
+    def _finding_by_id(self) -> dict[int, dict[str, Any]]:
+        return {f["finding_id"]: f for f in self.findings}
+
+    def irp_rows(self, irp_ids: Iterable[int]) -> NDArray[np.int64]:
+        """Return where in ``irps`` some uses are."""
+        return np.array([self._irp_by_id.of(number)[0] for number in irp_ids], np.int64)
+
+    def irp(self, irp_id: int) -> dict[str, Any]:
+        """Return a row of ``irps``; ``UsageError`` where there is none."""
+        found = self._irp_by_id.of(irp_id)
+        if not len(found):
+            raise UsageError(f"no IRP #{irp_id}; {_ids(self.irps.values('irp_id'))}")
+        return self.irps.row(int(found[0]))
+
+    def socket(self, socket_id: int) -> dict[str, Any]:
+        """Return a row of ``sockets``; ``UsageError`` where there is none."""
+        found = self._socket_by_id.of(socket_id)
+        if not len(found):
+            raise UsageError(f"no socket #{socket_id}; {_ids(self.sockets.values('socket_id'))}")
+        return self.sockets.row(int(found[0]))
+
+    def finding(self, finding_id: int) -> dict[str, Any]:
+        """Return a row of ``findings``; ``UsageError`` where there is none."""
+        found = self._finding_by_id.get(finding_id)
+        if found is None:
+            raise UsageError(f"no finding {finding_id}; {_ids(list(self._finding_by_id))}")
+        return found
+
+    # -- operations of one life ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def _of_irp(self) -> Groups:
+        return Groups(self.operations.values("irp_id"), np.flatnonzero(self.operations.known("irp_id")))
+
+    def of_irp(self, irp_id: int) -> NDArray[np.int64]:
+        """Return the operations that the model gave to a use of an IRP."""
+        return self._of_irp.of(irp_id)
+
+    @cached_property
+    def _loose_by_irp(self) -> Groups:
+        ops = self.operations
+        loose = ops.known("irp") & ~ops.known("irp_id") & (ops.values("irp") != 0)
+        return Groups(ops.values("irp"), np.flatnonzero(loose))
+
+    @cached_property
+    def _uses(self) -> Groups:
+        return Groups(self.irps.values("irp"))
+
+    def beside(self, irp: dict[str, Any]) -> NDArray[np.int64]:
+        """Return what was traced of the IRP around one use: how it was made ready, cancelled, waited for, freed."""
+        facts = self._loose_by_irp.of(irp["irp"])
+        if not len(facts):
+            return facts
+        use = int(self._irp_by_id.of(irp["irp_id"])[0])
+        uses = self._uses.of(irp["irp"])
+        issues = self.irps.values("issue_operation")
+        spot = int(np.searchsorted(uses, use))
+        issue = self.rows_of([irp["issue_operation"]])
+        before = self.rows_of(issues[uses[spot - 1 : spot]].tolist()) if spot else issue[:0]
+        after = self.rows_of(issues[uses[spot + 1 : spot + 2]].tolist())
+        low = int(np.searchsorted(facts, before[0], "right")) if len(before) else 0
+        middle = int(np.searchsorted(facts, issue[0])) if len(issue) else 0
+        high = int(np.searchsorted(facts, after[0])) if len(after) else len(facts)
+        facts = np.concatenate([facts[max(low, middle - 64) : middle], facts[middle : min(high, middle + 256)]])
+        facts = facts[self.operations.values("load")[facts] == irp["load"]]
+        names = self.operations.take("op", facts)
+        first = len(facts) if not len(issue) else int(np.searchsorted(facts, issue[0]))
+        found: NDArray[np.int64] = facts[_start(names, first) : _stop(names, first)]
+        return found
+
+    @cached_property
+    def _of_socket(self) -> Groups:
+        return Groups(self.operations.values("socket_id"), np.flatnonzero(self.operations.known("socket_id")))
+
+    @cached_property
+    def _loose_by_socket(self) -> Groups:
+        ops = self.operations
+        loose = ops.known("socket") & ~ops.known("socket_id") & (ops.values("socket") != 0)
+        return Groups(ops.values("socket"), np.flatnonzero(loose))
+
+    @cached_property
+    def _callbacks(self) -> Groups:
+        ops = self.operations
+        calls = ops.is_word("phase", "callback", "callback_return") & ops.known("socket_context")
+        return Groups(ops.values("socket_context"), np.flatnonzero(calls & (ops.values("socket_context") != 0)))
+
+    @cached_property
+    def _sharing(self) -> Groups:
+        return Groups(self.sockets.values("context"), np.flatnonzero(self.sockets.known("context")))
+
+    def of_socket(self, socket: dict[str, Any]) -> NDArray[np.int64]:
+        """Return the operations of a socket, the callbacks on it as far as its context tells them apart included."""
+        own = self._of_socket.of(socket["socket_id"])
+        birth, closed = socket["birth_operation"], socket["closed_operation"]
+        parts = [own, self.rows_of([birth])]
+        last = closed if closed is not None else _NEVER
+        loose = self._within(self._loose_by_socket.of(socket["socket"]), socket["load"], birth, last)
+        calls = self._callbacks.of(socket["context"] or 0)
+        if len(calls):
+            calls = self._within(calls, socket["load"], birth, last)
+            parts.append(calls[self._alone(socket["context"], calls)])
+        return np.unique(np.concatenate([*parts, loose]))
+
+    def _within(self, at: NDArray[np.int64], load: int, first: int, last: int) -> NDArray[np.int64]:
+        if not len(at):
+            return at
+        number = self.operations.values("operation_id")[at].astype(np.int64)
+        inside: NDArray[np.int64] = at[
+            (number >= first) & (number <= last) & (self.operations.values("load")[at] == load)
+        ]
+        return inside
+
+    def _alone(self, context: int, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return where only one socket with this context was alive."""
+        sharing = self._sharing.of(context)
+        born = np.sort(self.sockets.values("birth_operation")[sharing].astype(np.int64))
+        closed = self.sockets.values("closed_operation")[sharing].astype(np.int64)
+        gone = np.sort(np.where(self.sockets.known("closed_operation")[sharing], closed, _NEVER))
+        number = self.operations.values("operation_id")[at].astype(np.int64)
+        alone: NDArray[np.bool_] = np.searchsorted(born, number, "right") - np.searchsorted(gone, number) == 1
+        return alone
+
+    def more_of_irps(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what completion routines returned, cancels and waits, of the IRPs of some operations of a socket."""
+        numbers = dict.fromkeys(n for n in self.operations.take("irp_id", at) if n is not None)
+        found = []
+        for number in numbers:
+            own = self.of_irp(number)
+            found.append(own[self.operations.is_at("phase", own, "complete_return")])
+            beside = self.beside(self.irp(number))
+            found.append(beside[self.operations.is_at("op", beside, *_TOLD_OF_SOCKETS)])
+        return np.concatenate(found) if found else at[:0]
+
+    def between(self, start_ns: int, end_ns: int) -> NDArray[np.int64]:
+        """Return the operations from a time on and before another."""
+        time = self.operations.values("time")
+        return np.flatnonzero((time >= start_ns) & (time < end_ns))
+
+    # -- requests of one socket ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def _requests(self) -> Groups:
+        return Groups(self.irps.values("socket_id"), np.flatnonzero(self.irps.known("socket_id")))
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Operation that ended each use of an IRP; never, where it is open, and its own issue where nobody knows."""
+        irps = self.irps
+        end = irps.values("issue_operation").astype(np.int64)
+        back, done = irps.known("return_operation"), irps.known("complete_operation")
+        end = np.where(back, irps.values("return_operation").astype(np.int64), end)
+        end = np.where(irps.is_word("outcome", "open"), _NEVER, end)
+        return np.where(done, irps.values("complete_operation").astype(np.int64), end)
+
+    def outstanding(self, socket_id: int, operation_id: int) -> tuple[int, NDArray[np.int64]]:
+        """Return (how many requests of a socket were outstanding at an operation, the rows of the latest of them)."""
+        of = self._requests.of(socket_id)
+        issued = self.irps.values("issue_operation")[of].astype(np.int64)
+        upto = int(np.searchsorted(issued, operation_id))
+        ends = self._ends[of[:upto]]
+        open_ = np.flatnonzero(ends[-_LOOK_BACK:] > operation_id) + max(upto - _LOOK_BACK, 0)
+        count = len(open_) + int(np.count_nonzero(ends[:-_LOOK_BACK] > operation_id))
+        return count, of[open_]
+
+    # -- findings -----------------------------------------------------------------------------------------------------
+
+    def _by(self, table: str, column: str) -> dict[int, list[dict[str, Any]]]:
+        held: dict[int, list[dict[str, Any]]] = {}
+        for finding in self.findings:
+            about = {finding[column]} | ({finding["subject_id"]} if finding["subject_table"] == table else set())
+            for number in about - {None}:
+                held.setdefault(number, []).append(finding)
+        return {number: worst_first(found) for number, found in held.items()}
+
+    @cached_property
+    def _by_irp(self) -> dict[int, list[dict[str, Any]]]:
+        return self._by("irps", "irp_id")
+
+    @cached_property
+    def _by_socket(self) -> dict[int, list[dict[str, Any]]]:
+        return self._by("sockets", "socket_id")
+
+    @cached_property
+    def _effects(self) -> dict[int, list[dict[str, Any]]]:
+        held: dict[int, list[dict[str, Any]]] = {}
+        for finding in self.findings:
+            if finding["follows_from"] is not None:
+                held.setdefault(finding["follows_from"], []).append(finding)
+        return {number: worst_first(found) for number, found in held.items()}
+
+    def findings_of_irp(self, irp_id: int) -> list[dict[str, Any]]:
+        """Return the findings about a use of an IRP, worst first."""
+        return self._by_irp.get(irp_id, [])
+
+    def findings_of_socket(self, socket_id: int) -> list[dict[str, Any]]:
+        """Return the findings about a socket, worst first."""
+        return self._by_socket.get(socket_id, [])
+
+    def effects(self, finding_id: int) -> list[dict[str, Any]]:
+        """Return the findings that follow from one."""
+        return self._effects.get(finding_id, [])
+
+    # -- the trace ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _edges(self) -> dict[int, int]:
+        found = {_load(r["name"]): r["end"] for r in self.quality if r["item"] == "edge" and r["end"] is not None}
+        return {load: end for load, end in found.items() if load is not None}
+
+    @cached_property
+    def _last_ns(self) -> int:
+        time = self.operations.values("time")
+        return int(time.max()) if len(time) else 0
+
+    def end_ns(self, load: int) -> int:
+        """Return until when the absence of an operation of a load is evidence; that of the last operation else."""
+        return self._edges.get(load, self._last_ns)
+
+    @cached_property
+    def gaps(self) -> list[tuple[int | None, int | None, int, int | None]]:
+        """Gaps in the trace: (start, end, events that are missing, load); None where not known or for all loads."""
+        found = [(r["start"], r["end"], r["value"], _load(r["name"])) for r in self.quality if r["item"] == "gap"]
+        return sorted(found, key=lambda gap: gap[0] or 0)
+
+
+def _load(name: str) -> int | None:
+    head, _, number = name.partition(" ")
+    return int(number) if head == "load" and number.isdecimal() else None
+
+
+def _start(names: list[str], first: int) -> int:
+    """Return from where on facts before a use belong to it: the last that made the IRP ready, or all after a free."""
+    for spot in range(first - 1, -1, -1):
+        if names[spot] in ("IrpAllocate", "IrpInitialize", "IrpReuse"):
+            return spot
+        if names[spot] == "IrpFree":
+            return spot + 1
+    return 0 if first == 0 else min(first, _first_setup(names, first))
+
+
+def _first_setup(names: list[str], first: int) -> int:
+    """Return where, without anything that made the IRP ready, the setting of a completion routine begins."""
+    spot = first
+    while spot and names[spot - 1] in ("IrpSetCompletion", "IrpMarkPending"):
+        spot -= 1
+    return spot
+
+
+def _stop(names: list[str], first: int) -> int:
+    """Return up to where facts after the call belong to it: the next time that the IRP is made ready."""
+    for spot in range(first, len(names)):
+        if names[spot] in ("IrpAllocate", "IrpInitialize"):
+            return spot
+        if names[spot] == "IrpReuse":
+            return spot + 1
+    return len(names)
+
+
+def _ids(held: Any) -> str:
+    """Say which ids there are."""
+    if not len(held):
+        return "there is none in this trace"
+    return f"there are {len(held):,}, from {int(min(held))} to {int(max(held))}"

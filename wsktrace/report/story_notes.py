@@ -1,0 +1,151 @@
+"""What stands between the operations of a story: broken rules, what else was outstanding, gaps, open ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from wsktrace.report.words import REASONS
+from wsktrace.units import address_text, clean, clock_text, duration_text
+
+if TYPE_CHECKING:
+    from wsktrace.report.story import Line
+    from wsktrace.report.story_index import Index
+
+__all__ = ["findings", "gaps", "irp_end", "outstanding", "socket_end"]
+
+#: A line, and the operation that it stands behind; None: by its time.
+Placed = "tuple[int | None, Line]"
+_MOST_NAMES: Final = 4
+_MOST_GAPS: Final = 10
+
+
+def _note(time_ns: int, text: str, **more: Any) -> Line:
+    from wsktrace.report.story import Line
+
+    return Line(time_ns, "note", text, **more)
+
+
+def findings(index: Index, held: list[dict[str, Any]], more: int) -> list[tuple[int | None, Line]]:
+    """Return a line for each finding, behind the operation with which the rule was broken; ``more`` are not told."""
+    from wsktrace.report.story import Line
+
+    made: list[tuple[int | None, Line]] = []
+    for finding in held:
+        kind = finding["severity"] if finding["verdict"] == "fail" else finding["verdict"]
+        reason = f" ({finding['reason']}: {REASONS.get(finding['reason'], '')})" if finding["reason"] else ""
+        text = f"{kind} {clean(finding['rule'])}: {clean(finding['message'])}{reason}"
+        anchor, time_ns = _broken_by(index, finding)
+        line = Line(
+            time_ns,
+            "finding",
+            text,
+            irp_id=finding["irp_id"],
+            socket_id=finding["socket_id"],
+            finding_id=finding["finding_id"],
+        )
+        made.append((anchor, line))
+    if more > 0 and held:
+        made.append((None, _note(held[-1]["time"], f"… and {more:,} more findings")))
+    return made
+
+
+def _broken_by(index: Index, finding: dict[str, Any]) -> tuple[int | None, int]:
+    """Return the operation with which a rule was broken, and when that was.
+
+    It is the last of the evidence up to the finding's time; of a call whose return is evidence, too, the return.
+    """
+    at = index.rows_of((finding["evidence"] or [])[:1000])
+    if not len(at):
+        return None, finding["time"]
+    times, ids = index.operations.take("time", at), index.operations.take("operation_id", at)
+    upto = [spot for spot, time in enumerate(times) if time <= finding["time"]]
+    if not upto:
+        return None, finding["time"]
+    last = upto[-1]
+    phases, names = index.operations.take("phase", at), index.operations.take("op", at)
+    if (
+        last + 1 < len(at)
+        and phases[last] == "enter"
+        and phases[last + 1] == "return"
+        and names[last] == names[last + 1]
+    ):
+        last += 1
+    return ids[last], times[last]
+
+
+def outstanding(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Line]]:
+    """Return a note of what else was outstanding on the socket when an IRP was issued."""
+    if irp["socket_id"] is None:
+        return []
+    count, latest = index.outstanding(irp["socket_id"], irp["issue_operation"])
+    if not count:
+        return []
+    shown = latest[-_MOST_NAMES:]
+    names = [
+        f"{clean(op)} {address_text(address)}"
+        for op, address in zip(index.irps.take("op", shown), index.irps.take("irp", shown), strict=True)
+    ]
+    left = f" and {count - len(names):,} more" if count > len(names) else ""
+    text = f"outstanding on the socket at this moment: {', '.join(names)}{left}"
+    return [(irp["issue_operation"], _note(irp["issue_time"], text, socket_id=irp["socket_id"]))]
+
+
+def gaps(index: Index, load: int | None, start_ns: int, end_ns: int) -> list[tuple[int | None, Line]]:
+    """Return a note for each gap of the trace between two times; those of other loads do not count."""
+    held = [
+        gap
+        for gap in index.gaps
+        if (load is None or gap[3] in (None, load))
+        and (gap[0] is None or gap[0] <= end_ns)
+        and (gap[1] is None or gap[1] >= start_ns)
+    ]
+    made: list[tuple[int | None, Line]] = []
+    for begin, end, missing, _ in held[:_MOST_GAPS]:
+        what = (
+            f"{missing:,} event{'s' * (missing != 1)} of the driver are missing" if missing else "events may be missing"
+        )
+        if missing == 1:
+            what = "1 event of the driver is missing"
+        where = "" if begin is None and end is None else f" between {clock_text(begin)} and {clock_text(end)}"
+        where = where or ", nobody knows where"
+        made.append((None, _note(max(begin or start_ns, start_ns), f"gap in the trace: {what}{where}")))
+    if len(held) > _MOST_GAPS:
+        made.append((None, _note(end_ns, f"… and {len(held) - _MOST_GAPS:,} more gaps")))
+    return made
+
+
+def irp_end(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Line]]:
+    """Return a note where the completion of an IRP is not in the trace."""
+    if irp["complete_time"] is not None:
+        return []
+    end = index.end_ns(irp["load"])
+    age = duration_text(max(end - irp["issue_time"], 0))
+    seen = "" if irp["own"] else "; it is perhaps not the driver's own IRP, so its completion may go unseen"
+    ids = {"irp_id": irp["irp_id"], "socket_id": irp["socket_id"]}
+    if irp["outcome"] == "open":
+        doubt = f" ({irp['doubt']}: {REASONS.get(irp['doubt'], 'doubtful')})" if irp["doubt"] else ""
+        text = f"still pending {age} after the call, when the trace ends{seen}{doubt}"
+        return [(None, _note(max(end, irp["issue_time"]), text, **ids))]
+    if irp["outcome"] == "failed":
+        return []
+    last = irp["return_time"] or irp["issue_time"]
+    return [
+        (
+            irp["return_operation"] or irp["issue_operation"],
+            _note(last, f"its completion is not in the trace{seen}", **ids),
+        )
+    ]
+
+
+def socket_end(index: Index, socket: dict[str, Any]) -> list[tuple[int | None, Line]]:
+    """Return a note where the end of a socket is not in the trace."""
+    if socket["closed_time"] is not None:
+        return []
+    end = index.end_ns(socket["load"])
+    opened = f"; {socket['open_irps']:,} of its requests are open" if socket["open_irps"] else ""
+    if socket["close_time"] is not None:
+        age = duration_text(max(end - socket["close_time"], 0))
+        text = f"its close is not complete {age} after the call, when the trace ends{opened}"
+    else:
+        text = f"still open when the trace ends{opened}"
+    return [(None, _note(end, text, socket_id=socket["socket_id"]))]
