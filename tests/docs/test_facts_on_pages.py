@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from wsktrace.cli.main import run
 from wsktrace.wsk.profile import Thresholds
+
+if TYPE_CHECKING:
+    import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -26,3 +32,22 @@ def test_words_of_tables_on_the_page_of_lives_are_those_of_the_schema() -> None:
     shown = set(re.findall(r"`([a-z]+_[a-z]+(?:_[a-z]+)?)`", page))
     assert shown
     assert shown <= columns
+
+
+def test_keys_of_the_json_page_are_those_of_the_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = DOCS.parent / "samples" / "midway.etl"
+    assert run(["check", str(sample), "--format", "json", "--coverage"]) in (0, 1)
+    told = json.loads(capsys.readouterr().out)
+    whole, finding, coverage = re.split(
+        r"^A finding:$|^The coverage:$", (DOCS / "reference/json.md").read_text(), flags=re.M
+    )
+    assert keys(whole) == set(told)
+    assert keys(finding) == set(told["findings"][0])
+    assert keys(coverage) == set(told["coverage"])
+
+
+def keys(text: str) -> set[str]:
+    """Return the keys in the first column of the tables of a text."""
+    return {
+        name for cell in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.M) for name in re.findall(r"`(\w+)`", cell)
+    }
