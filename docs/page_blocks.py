@@ -81,23 +81,30 @@ def blocks(text: str) -> Iterator[Block]:
 
 def commands(block: Block, prompt: str = "") -> Iterator[Command]:
     """Yield the commands of a block, one a line; a backslash at its end joins the next. ``prompt`` must begin them."""
-    joined = ""
+    held, first = "", 0
     for number, line in enumerate(block.text.splitlines(), block.line):
-        if prompt and not joined:
+        first = first if held else number
+        if prompt and not held:
             if not line.startswith(prompt):
                 continue
             line = line.removeprefix(prompt)
-        if line.endswith("\\"):
-            joined += line[:-1]
+        held += line
+        if held.endswith("\\"):
+            held = held[:-1]
             continue
-        for part in (joined + line).split(" && "):
-            if command := _command(number, part):
+        if re.sub(r"\\.|#.*", "", re.sub(r"'[^']*'|\"[^\"]*\"", "", held)).strip("\n").count('"'):
+            held += "\n"  # a quotation that goes on in the next line
+            continue
+        for part in held.split(" && "):
+            if command := _command(first, part):
                 yield command
-        joined = ""
+        held = ""
 
 
 def _command(number: int, line: str) -> Command | None:
-    """Take one command apart; None where the line holds none."""
+    """Take one command apart; None where the line holds none, ``ValueError`` where a shell would take it otherwise."""
+    if "`" in re.sub(r"'[^']*'", "", line.partition(" # ")[0]):
+        raise ValueError(f"line {number}: a shell takes ` for the begin of a command; put it in single quotes")
     found = re.search(r"(?:^|\s)#\s?(.*)$|^rem (.*)$", line)
     comment = (found[1] or found[2] or "") if found else ""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|>")

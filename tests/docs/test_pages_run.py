@@ -128,3 +128,9 @@ def test_commands_are_taken_apart() -> None:
     assert second.variables == {"B": "$HOME/x"}
     (piped,) = commands(Block(1, "sh", "wsktrace check x | jq '.a | .b'"))
     assert piped.piped == ("jq", ".a | .b")
+    (long,) = commands(Block(5, "sh", 'wsktrace query x "SELECT a\nFROM irps"   # two lines'))
+    assert long.words == ("wsktrace", "query", "x", "SELECT a\nFROM irps")
+    (quoted,) = commands(Block(1, "sh", "wsktrace show x --irp 'ffff`1'"))
+    assert quoted.words[-1] == "ffff`1"
+    with pytest.raises(ValueError, match="single quotes"):
+        list(commands(Block(1, "sh", "wsktrace show x --irp ffff`1")))

@@ -82,7 +82,7 @@ def early_release() -> Traffic:
 def hang() -> Traffic:
     """A WskConnect stays pending for ever, and the WskCloseSocket that should end it is stuck behind it.
 
-    The driver cancels the connect after four seconds and waits for the close. Other sockets go on working; the trace
+    The driver cancels the connect after five seconds and waits for the close. Other sockets go on working; the trace
     was stopped more than a minute later, with the driver still waiting.
     """
     stuck = fragment(careful(_HANG))
