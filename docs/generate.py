@@ -85,20 +85,24 @@ def pages() -> Iterator[tuple[Path, str]]:
 def with_output(held: str) -> str:
     """Return a page with what its commands print now; each stands in a comment above its output.
 
-    ``output of: python above`` is what the block of Python before it prints.
+    ``output of: python above`` is what the block of Python before it prints; ``; first 20 lines`` cuts the rest off.
     """
     with TemporaryDirectory() as folder, Sandbox(Path(folder), held) as sandbox:
 
         def printed(match: re.Match[str]) -> str:
-            if match["command"] == "python above":
+            line, _, cut = match["command"].partition("; first ")
+            if line == "python above":
                 before = [block for block in blocks(held[: match.start()]) if block.language == "python"]
                 text = sandbox.python(before[-1].text, "page")
             else:
-                (command,) = typed(Block(1, "sh", f"wsktrace {match['command']}"))
+                (command,) = typed(Block(1, "sh", f"wsktrace {line}"))
                 ran = sandbox.run(command)
                 assert ran.status < 2, ran
                 text = ran.stdout
-            return f"{match['mark']}\n```\n{text.rstrip()}\n```"
+            shown = [kept.rstrip() for kept in text.rstrip().splitlines()]
+            if cut:
+                shown = [*shown[: int(cut.split()[0])], "…"]
+            return "\n".join([match["mark"], "```", *shown, "```"])
 
         return OUTPUT.sub(printed, held)
 
