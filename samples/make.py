@@ -52,7 +52,9 @@ def account(name: str, data: bytes) -> dict[str, Any]:
             "irps": trace.arrow("irps").num_rows,
             "sockets": trace.arrow("sockets").num_rows,
             "median_total_ns": {
-                row["op"]: row["p50_ns"] for row in trace.arrow("latency").to_pylist() if row["leg"] == "total"
+                row["op"]: row["p50_ns"]
+                for row in trace.arrow("latency").to_pylist()
+                if row["leg"] == "total" and row["count"]
             },
             "pending": [f"{op} {irp:#x}" for op, irp in zip(pending.op.tolist(), pending.irp.tolist(), strict=True)],
             "findings": [_finding(row) for row in findings],

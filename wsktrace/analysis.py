@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from wsktrace.errors import UsageError
 from wsktrace.etl.file import open_trace
 from wsktrace.report.baseline import read_baseline
@@ -60,6 +62,8 @@ class Analysis:
         self._baseline = None if baseline is None else read_baseline(baseline)
         self._progress = progress
         self._check_rules()
+        symbols = tuple(symbols)
+        self._with_symbols = bool(symbols) or download
         self._symbols = self._open_symbols(symbols, download=download)
         self._contents: Contents | None = None
         self.file = open_trace(source, member=member)
@@ -70,17 +74,17 @@ class Analysis:
         self._sha256: str | None = None
 
     @staticmethod
-    def _open_symbols(paths: Iterable[str | os.PathLike[str]], *, download: bool) -> Callable[[], Symbols]:
+    def _open_symbols(paths: tuple[str | os.PathLike[str], ...], *, download: bool) -> Callable[[], Symbols]:
         """Return what gives the symbols; files that are named are looked at now, search paths when they are needed."""
         from functools import cache
 
         def make() -> Symbols:
             from wsktrace.decode.symbols import Symbols
 
-            return Symbols(tuple(paths), download=download)
+            return Symbols(paths, download=download)
 
         made = cache(make)
-        if tuple(paths) or download:
+        if paths or download:
             made()
         return made
 
@@ -187,7 +191,7 @@ class Analysis:
         from wsktrace.rules.tables import finding_columns, rule_columns
 
         if name == "findings":
-            return finding_columns(self.judgement)
+            return finding_columns(self.judgement) | self._places()
         if name == "rules":
             return rule_columns(self.judgement)
         if name == "quality":
@@ -204,6 +208,23 @@ class Analysis:
         if name not in makers:
             raise UsageError(f"no table named {name!r}; the tables are {', '.join(TABLES)}")
         return makers[name](self.lives)
+
+    def _places(self) -> dict[str, Any]:
+        """Return the places of findings in the driver's source; none where no symbols were given."""
+        evidence = [finding.evidence for finding in self.judgement.findings]
+        if not self._with_symbols or not evidence:
+            return {}
+        from wsktrace.report.places import driver_messages, place_columns
+
+        lives = self.lives
+        rows = sorted({row for rows in evidence for row in rows})
+
+        def say(done: int, total: int) -> None:
+            self._say("looking for places", done, total)
+
+        messages = driver_messages(self.contents, np.unique(lives.ops.tid[rows]), progress=say)
+        gaps, _, _ = lives.facts.gaps()
+        return place_columns(evidence, lives.ops, messages, gaps)
 
     def sha256(self) -> str:
         """Return the SHA-256 of the .etl's bytes, in hexadecimal."""

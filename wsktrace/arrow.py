@@ -15,9 +15,10 @@ from wsktrace.schema import table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["arrow_schema", "column", "matching", "to_arrow", "words"]
+__all__ = ["arrow_schema", "column", "matching", "to_arrow", "to_pandas", "words"]
 
 #: Type word of schema.py → Arrow type.
 TYPES: dict[str, pa.DataType] = {
@@ -81,6 +82,16 @@ def matching(held: pa.Table, name: str, *values: object) -> pa.Table:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return held.filter(pc.is_in(held.column(name), column(list(values), kind)))
+
+
+def to_pandas(held: pa.Table) -> pd.DataFrame:
+    """Return a table as a data frame of Arrow-backed types; dictionaries become strings, which pandas can sort."""
+    import pandas as pd
+
+    for at, field in enumerate(held.schema):
+        if pa.types.is_dictionary(field.type):
+            held = held.set_column(at, field.name, held.column(at).cast(pa.string()))
+    return held.to_pandas(types_mapper=pd.ArrowDtype)
 
 
 def words(codes: NDArray[Any], names: Sequence[str], known: NDArray[np.bool_] | None = None) -> pa.Array[Any]:

@@ -35,8 +35,14 @@ FINDINGS = Table(
             nullable=False,
         ),
         Column("ignored", "string", "why it does not count: the profile's reason, or the baseline; null where it does"),
-        Column("source_file", "string", "file of the driver's source, where known"),
-        Column("source_line", "uint32", "line in that file"),
+        Column(
+            "source_file",
+            "string",
+            "file of the driver's source, as the TMF names it: where the driver's last own message stands that the"
+            " thread traced before the last operation of the evidence that the driver made, at most 10 ms before; not"
+            " the call's own line. Null without symbols, and where a loss or other code may stand between",
+        ),
+        Column("source_line", "uint32", "line of that message in that file"),
     ),
 )
 
@@ -85,10 +91,26 @@ QUALITY = Table(
 
 LATENCY = Table(
     "latency",
-    "How long one operation took, over one leg of its way: percentiles and the histogram behind them.",
+    "How long uses of IRPs took over one leg of their way, by operation, or by what was asked for: percentiles and the "
+    "histogram behind them.",
     (
-        Column("op", "word", "the call", nullable=False),
-        Column("leg", "word", "pending (irps.pending_ns) or total (irps.total_ns)", nullable=False),
+        Column("op", "word", "the call; all where the row is of all calls", nullable=False),
+        Column(
+            "leg",
+            "word",
+            "total (irps.total_ns: issue to completion), pending (irps.pending_ns: the return that said PENDING to the "
+            "completion) or call (irps.call_ns: issue to return)",
+            nullable=False,
+        ),
+        Column("status", "word", "name of the completion's status, none without one; null where not grouped by it"),
+        Column("outcome", "word", "irps.outcome; null where not grouped by it"),
+        Column("completion", "word", "irps.completion; null where not grouped by it"),
+        Column("category", "word", "sockets.category, no socket or unknown; null where not grouped by it"),
+        Column("family", "word", "address family of the socket by name, AF_INET …; null where not grouped by it"),
+        Column("uses", "uint64", "uses of IRPs in this group", nullable=False),
+        Column("absent", "uint64", "of these, such as have no such duration", nullable=False),
+        Column("absent_open", "uint64", "of the absent, open at the end of the trace", nullable=False),
+        Column("absent_inline", "uint64", "of the absent, completed before the call returned", nullable=False),
         Column("count", "uint64", "uses of IRPs that have this duration", nullable=False),
         ns("min_ns", "shortest, exact"),
         ns("p50_ns", "median, to 1 %"),

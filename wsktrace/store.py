@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
 __all__ = ["Stored", "check_target", "read", "write"]
 
@@ -46,13 +47,21 @@ class Stored:
             found = pq.read_table(path, partitioning=None, memory_map=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise FormatError(f"{path} cannot be read: {_first_line(error)}; export the trace again") from None
-        wanted = [column.name for column in TABLES[name].columns]
-        if found.column_names != wanted:
-            odd = sorted(set(found.column_names) ^ set(wanted)) or ["their order"]
-            raise FormatError(
-                f"{path} has other columns than the table {name}: {', '.join(odd[:5])}; export the trace again"
-            )
+        _check_columns(path, name, found.column_names)
         return found.replace_schema_metadata(None)
+
+    def dataset(self, name: str) -> ds.Dataset:
+        """Return one table as a data set, whose rows are read when asked for; ``FormatError`` as ``table``."""
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+
+        path = _path(self.directory, name)
+        try:
+            found = ds.dataset(str(path), format="parquet", partitioning=None)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise FormatError(f"{path} cannot be read: {_first_line(error)}; export the trace again") from None
+        _check_columns(path, name, found.schema.names)
+        return found
 
 
 def check_target(directory: Path, *, force: bool = False) -> None:
@@ -146,6 +155,15 @@ def read(directory: str | os.PathLike[str]) -> Stored:
         facts = told["trace"]
     assert facts is not None
     return Stored(folder, facts)
+
+
+def _check_columns(path: Path, name: str, held: list[str]) -> None:
+    wanted = [column.name for column in TABLES[name].columns]
+    if held != wanted:
+        odd = sorted(set(held) ^ set(wanted)) or ["their order"]
+        raise FormatError(
+            f"{path} has other columns than the table {name}: {', '.join(odd[:5])}; export the trace again"
+        )
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, overload
 
 from wsktrace.errors import UsageError
 from wsktrace.report.facts import TraceFacts
 from wsktrace.schema import TABLES, table
+from wsktrace.subjects import Finding
 
 if TYPE_CHECKING:
     import os
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
-    from matplotlib.axes import Axes
+    import pyarrow.dataset as ds
 
-__all__ = ["Finding", "Plots", "Trace", "load", "open"]
+    from wsktrace.decode.contents import Contents
+    from wsktrace.plots import Plots
+    from wsktrace.report.difference import Difference
+    from wsktrace.report.story import Stories, Story
+    from wsktrace.subjects import IrpUse, Socket
+
+__all__ = ["Finding", "Trace", "load", "open"]
 
 
 class _Source(Protocol):
@@ -35,6 +42,9 @@ class _Source(Protocol):
     def info(self) -> dict[str, Any]: ...
 
     def events(self, **chosen: Any) -> pa.Table: ...
+
+    @property
+    def contents(self) -> Contents: ...
 
     def close(self) -> None: ...
 
@@ -114,6 +124,10 @@ class _Loaded:
         found: pa.Table = self.stored.table(name)
         return found
 
+    def dataset(self, name: str) -> ds.Dataset:
+        found: ds.Dataset = self.stored.dataset(name)
+        return found
+
     def facts(self) -> TraceFacts:
         return TraceFacts.from_json(self.stored.facts)
 
@@ -122,6 +136,10 @@ class _Loaded:
 
     def events(self, **chosen: Any) -> pa.Table:  # noqa: ARG002 -- there is no .etl to take them from
         raise UsageError("a loaded trace has its tables only; open the .etl to read its events: wsktrace.open")
+
+    @property
+    def contents(self) -> Contents:
+        raise UsageError("a loaded trace has its tables only; the driver's messages are in the .etl: wsktrace.open")
 
     def close(self) -> None:
         pass  # each table is read whole; no file stays open
@@ -139,6 +157,8 @@ class Trace:
         self._facts: TraceFacts | None = None
         self._arrow: dict[str, pa.Table] = {}
         self._frames: dict[str, pd.DataFrame] = {}
+        self._findings: pd.DataFrame | None = None
+        self._stories: Stories | None = None
 
     # -- tables ---------------------------------------------------------------------------------------------------
 
@@ -182,8 +202,12 @@ class Trace:
 
     @property
     def findings(self) -> pd.DataFrame:
-        """Broken rules and suspects."""
-        return self.frame("findings")
+        """Broken rules and suspects; a notebook shows the whole as a card, parts of it as the data frame they are."""
+        if self._findings is None:
+            from wsktrace.frames import FindingsFrame
+
+            self._findings = FindingsFrame.of(self.frame("findings"), self.summary)
+        return self._findings
 
     @property
     def rules(self) -> pd.DataFrame:
@@ -199,6 +223,55 @@ class Trace:
     def latency(self) -> pd.DataFrame:
         """Percentiles and histograms of durations, by operation and leg."""
         return self.frame("latency")
+
+    def relation(self, name: str) -> pa.Table | ds.Dataset:
+        """Return a table of schema.py to be queried: of a loaded trace a data set, of which no row is read yet."""
+        if isinstance(self._source, _Loaded) and name not in self._arrow:
+            return self._source.dataset(table(name).name)
+        return self.arrow(name)
+
+    @overload
+    def sql(self, query: str, *, arrow: Literal[False] = False) -> pd.DataFrame: ...
+
+    @overload
+    def sql(self, query: str, *, arrow: Literal[True]) -> pa.Table: ...
+
+    def sql(self, query: str, *, arrow: bool = False) -> pd.DataFrame | pa.Table:
+        """Return the rows of the last statement, as a data frame with Arrow-backed types or as an Arrow table.
+
+        ``trace.sql("SELECT op, count(*) FROM irps GROUP BY op")``; tables, types and functions: wsktrace/query.py.
+
+        Raises:
+            UsageError: a statement that duckdb refuses, or that reaches for files.
+            MissingDependency: duckdb is not installed.
+        """
+        import pyarrow as pa
+
+        from wsktrace.query import Session
+
+        result = pa.table({})
+        with Session({"trace": self.relation}) as session:
+            for reader in session.run(query):
+                result = pa.table({}) if reader is None else reader.read_all()
+        return result if arrow else _to_pandas(result)
+
+    def diff(
+        self, other: Trace, *, by: Sequence[str] = ("op",), op: str | Iterable[str] = (), margin: float = 1.05
+    ) -> Difference:
+        """Compare this trace, the reference, with another, the candidate; ``wsktrace.diff.compare`` says how.
+
+        Args:
+            other: the candidate.
+            by: what latencies are split by, out of ``op``, ``outcome``, ``status``, ``completion``.
+            op: operations to compare the latencies of; all where empty.
+            margin: a quantile that moved by less than this factor is no shift.
+        """
+        from wsktrace.diff import Side, compare
+        from wsktrace.report.difference import Difference
+
+        sides = (Side(trace.summary, trace.arrow) for trace in (self, other))
+        ops = (op,) if isinstance(op, str) else tuple(op)
+        return Difference(compare(*sides, by=by, ops=ops, margin=margin))
 
     def _latency(self) -> pa.Table:
         from wsktrace.arrow import to_arrow
@@ -266,23 +339,102 @@ class Trace:
         """Return what ``wsktrace info --format json`` prints; of a loaded trace, the facts that were kept."""
         return self._source.info()
 
+    # -- one of them ------------------------------------------------------------------------------------------------
+
+    @property
+    def stories(self) -> Stories:
+        """What tells stories of this trace, its indexes kept: ``trace.stories.around(start_ns, end_ns)``."""
+        from wsktrace.report.story import Stories
+
+        if self._stories is None:
+            self._stories = Stories(self.arrow)
+        return self._stories
+
+    def irp(self, which: int | str) -> IrpUse:
+        """Return one use of an IRP, by id (``17``) or address (``"ffff8001`23456780"``).
+
+        Raises:
+            UsageError: there is none, or an address that was used several times; the message names the uses.
+        """
+        from wsktrace.subjects import IrpUse, single
+
+        return IrpUse(self, single(self, "irps", which))
+
+    def socket(self, which: int | str) -> Socket:
+        """Return one socket, by id or address; errors as ``irp``."""
+        from wsktrace.subjects import Socket, single
+
+        return Socket(self, single(self, "sockets", which))
+
     def finding(self, finding_id: int) -> Finding:
         """Return one finding as an object that shows itself in a notebook; ``UsageError`` where there is none."""
-        from wsktrace.arrow import matching
-        from wsktrace.report.words import rows
+        return Finding(self, finding_id)
 
-        held = self.arrow("findings")
-        chosen = rows(matching(held, "finding_id", finding_id))
-        if not chosen:
-            raise UsageError(f"no finding {finding_id}; there are {held.num_rows}, see trace.findings.finding_id")
-        return Finding(self, chosen[0])
+    def with_messages(
+        self,
+        stories: Sequence[Story],
+        *,
+        every: bool = False,
+        most: int | None = 200,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Story]:
+        """Return stories with the driver's own messages between their lines; the file is read once more for them.
+
+        Args:
+            stories: what ``trace.stories`` or ``.story`` gave.
+            every: all messages of a story's time, not only those inside its calls or with its address.
+            most: how many to show in each; None: all.
+            progress: called with (done, total) bytes.
+
+        Raises:
+            UsageError: a trace that was loaded from Parquet, which has no messages.
+        """
+        from wsktrace.report import story_messages
+
+        contents = self._source.contents
+        return story_messages.collect(contents, stories, every=every, most=most, progress=progress)
 
     # -- out ------------------------------------------------------------------------------------------------------
 
     @property
     def plot(self) -> Plots:
         """Pictures of the trace."""
-        return Plots(self)
+        from wsktrace.plots import Plots
+
+        return Plots(self.arrow, lambda: self.summary)
+
+    def render(self, form: str = "text", **options: Any) -> str:
+        """Return the account of the trace as ``wsktrace check`` writes it.
+
+        Args:
+            form: text, concise (a line per finding), json, jsonl, sarif, junit, github (annotations) or md.
+            options: those of ``wsktrace.report.formats`` that the format takes: ``unknown``, ``coverage``,
+                ``source_root`` …; those that only others take are left out.
+
+        Raises:
+            UsageError: there is no such format, no such option, or no such folder of source files.
+        """
+        from wsktrace.report.formats import render
+
+        return render(form, self.summary, self.arrow, **options)
+
+    def timeline(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        socket: int | str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> bytes | Path:
+        """Write the timeline for https://ui.perfetto.dev and return the path; without ``path``, return its bytes.
+
+        ``socket``: only this address; ``since``, ``until``: only what reaches into that time, written as for
+        ``events``. It needs ``pip install 'wsktrace[timeline]'``; ``UsageError`` where there is nothing to draw.
+        """
+        from wsktrace.report import perfetto_file
+
+        chosen = perfetto_file.choose(self.summary, socket=socket, since=since, until=until)
+        return perfetto_file.deliver(self.summary, self.arrow, path, **chosen)
 
     def to_parquet(self, directory: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
         """Write every table to a folder of Parquet files, which ``wsktrace.load`` reads; return the files.
@@ -322,60 +474,7 @@ class Trace:
 
 
 def _to_pandas(held: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a data frame; dictionaries become strings, which pandas can sort and match."""
-    import pandas as pd
-    import pyarrow as pa
+    """Return an Arrow table as a data frame."""
+    from wsktrace.arrow import to_pandas
 
-    for at, field in enumerate(held.schema):
-        if pa.types.is_dictionary(field.type):
-            held = held.set_column(at, field.name, held.column(at).cast(pa.string()))
-    return held.to_pandas(types_mapper=pd.ArrowDtype)
-
-
-class Plots:
-    """Pictures of a trace; each method returns matplotlib axes."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-
-    def latency(
-        self, axes: Axes | Sequence[Axes] | None = None, *, op: str | Sequence[str] | None = None
-    ) -> list[Axes]:
-        """Draw how long each operation took, as ``wsktrace.plots.latency`` says."""
-        from wsktrace import plots
-
-        return plots.latency(self._trace.arrow("latency"), axes, op=op)
-
-
-class Finding:
-    """One broken rule or suspect, with the operations that show it. ``finding["rule"]`` and so on give its columns."""
-
-    def __init__(self, trace: Trace, row: dict[str, Any]) -> None:
-        self._trace = trace
-        self._row = row
-
-    def __getitem__(self, column: str) -> Any:
-        """Return the value of a column of the table ``findings``; times are ns UTC."""
-        return self._row[column]
-
-    @property
-    def evidence(self) -> pd.DataFrame:
-        """The operations that show it, in order."""
-        return _to_pandas(self._evidence())
-
-    def _evidence(self) -> pa.Table:
-        from wsktrace.arrow import matching
-
-        return matching(self._trace.arrow("operations"), "operation_id", *self._row["evidence"])
-
-    def __repr__(self) -> str:
-        return f"<wsktrace.Finding {self._row['rule']} {self._row['verdict']}: {self._row['message']}>"
-
-    def _repr_html_(self) -> str:
-        from wsktrace.report.card import finding_card
-        from wsktrace.report.words import rows
-        from wsktrace.rules.registry import RULES
-
-        rule = RULES.get(self._row["rule"])
-        sentence = rule.sentence if rule is not None else ""
-        return finding_card(self._row, sentence=sentence, evidence=rows(self._evidence()))
+    return to_pandas(held)

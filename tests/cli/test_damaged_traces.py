@@ -17,7 +17,6 @@ import pytest
 from time_limit import time_limit
 
 import wsktrace
-from wsktrace.cli.check import render
 from wsktrace.errors import WsktraceError
 from wsktrace.report import info_text
 from wsktrace.report.info import as_json
@@ -44,8 +43,8 @@ def run(data: bytes, name: str) -> bool:
         except WsktraceError:
             return False
         with trace:
-            render(trace, "text")
-            render(trace, "json")
+            trace.render("text")
+            trace.render("json")
             for table in (
                 "operations",
                 "irps",

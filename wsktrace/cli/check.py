@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from wsktrace.cli import options
+from wsktrace.errors import UsageError
+from wsktrace.report.formats import ENDINGS, FORMATS
 
 if TYPE_CHECKING:
     from wsktrace.trace import Trace
 
-__all__ = ["command", "exit_status", "render"]
+__all__ = ["command", "exit_status"]
 
-#: Ending of -o → format.
-ENDINGS = {".json": "json", ".txt": "text", ".log": "text"}
 #: Each level counts those before it, too.
 LEVELS = ("error", "warning", "info", "suspect")
 
 
 @click.command("check")
 @options.trace_input
-@click.option("--format", "form", type=click.Choice(["text", "json"]), help="Default: by the ending of -o, else text.")
-@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    help="Default: by the ending of -o, else text. concise is a line per finding, github annotations of a workflow.",
+)
+@options.output_file(f"Write here instead of to stdout; the format follows the ending: {', '.join(sorted(ENDINGS))}.")
 @click.option("--unknown", is_flag=True, help="List what the trace cannot decide, too.")
 @click.option("--notes", is_flag=True, help="List what is legal and worth knowing, too.")
 @click.option(
     "--coverage", is_flag=True, help="Say for each rule what it could decide, why not more, and what would decide it."
+)
+@options.symbols
+@click.option(
+    "--source-root",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the driver's source: names of files are made relative to it (concise, github, md, sarif).",
 )
 @click.option("--select", multiple=True, metavar="RULE", help="Judge by this rule only (may be repeated).")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Leave this rule out (may be repeated).")
@@ -57,6 +71,9 @@ def command(
     unknown: bool,
     notes: bool,
     coverage: bool,
+    symbols: tuple[Path, ...],
+    download: bool,
+    source_root: Path | None,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     limits: dict[str, float],
@@ -76,6 +93,8 @@ def command(
     from wsktrace.cli.output import Meter, emit, format_for, note, wants_colour
 
     form = format_for(target, form, ENDINGS, "text")
+    if source_root is not None and not source_root.is_dir():
+        raise UsageError(f"--source-root {source_root}: there is no such folder")
     with (
         Meter(quiet=quiet) as meter,
         options.open_trace(
@@ -89,28 +108,27 @@ def command(
             notes=notes,
             limits=limits,
             baseline=baseline,
+            symbols=symbols,
+            download=download,
         ) as opened,
     ):
-        text = render(opened, form, unknown=unknown, coverage=coverage, colour=target is None and wants_colour())
-        judged = opened.summary.judged
         status = exit_status(opened, fail_on=fail_on, any_party=fail_on_any)
-    if not judged:
-        status = 1 if fail_on_nothing else 0
-        if not quiet:
-            note(_nothing(opened))
+        if not opened.summary.judged:
+            status = 1 if fail_on_nothing else 0
+            if not quiet:
+                note(_nothing(opened))
+        text = opened.render(
+            form,
+            unknown=unknown,
+            coverage=coverage,
+            colour=target is None and wants_colour(),
+            source_root=source_root,
+            compared=baseline is not None,
+            command_line=shlex.join(["wsktrace", *sys.argv[1:]]),
+            exit_code=status,
+        )
     emit(text, target)
     return status
-
-
-def render(trace: Trace, form: str, *, unknown: bool = False, coverage: bool = False, colour: bool = False) -> str:
-    """Return the account of a trace in a format."""
-    if form == "json":
-        from wsktrace.report import json
-
-        return json.render(trace.summary, trace.arrow, unknown=unknown, coverage=coverage)
-    from wsktrace.report import console
-
-    return console.render(trace.summary, trace.arrow, unknown=unknown, coverage=coverage, colour=colour)
 
 
 def exit_status(trace: Trace, *, fail_on: str = "error", any_party: bool = False) -> int:

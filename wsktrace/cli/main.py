@@ -21,8 +21,12 @@ __all__ = ["command", "main", "run"]
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("wsktrace.cli.check", "Judge a trace: what is still pending, which rules are broken."),
     "info": ("wsktrace.cli.info", "Say what a file is, what is in it, what is lost or has no format."),
+    "show": ("wsktrace.cli.show", "Tell the story of an IRP, a socket, a finding or a moment."),
     "events": ("wsktrace.cli.events", "Print the events, decoded by whatever describes them."),
     "latency": ("wsktrace.cli.latency", "How long calls took: percentiles, histograms as PNG, SVG or Parquet."),
+    "timeline": ("wsktrace.cli.timeline", "Draw sockets, IRPs and threads for ui.perfetto.dev."),
+    "query": ("wsktrace.cli.query", "Run SQL over the tables of traces, from .etl or Parquet."),
+    "diff": ("wsktrace.cli.diff", "Compare two traces: latency shifts, new and gone findings, counts."),
     "export": ("wsktrace.cli.export", "Write every table to a folder of Parquet files."),
     "rule": ("wsktrace.cli.rule", "List the rules, or explain one."),
     "schema": ("wsktrace.cli.schema_", "Describe the tables and their columns."),

@@ -33,13 +33,19 @@ def read_baseline(source: str | os.PathLike[str]) -> Counter[str]:
         raise FormatError(f"baseline {path} is no JSON: {error}") from None
     try:
         if isinstance(held, dict) and "runs" in held:
-            return Counter(_of_sarif(result) for run in held["runs"] for result in run.get("results") or ())
+            results = (result for run in held["runs"] for result in run.get("results") or ())
+            return Counter(_of_sarif(result) for result in results if _counts(result))
         return Counter(_text(f["fingerprint"]) for f in held["findings"] if f["verdict"] in ("fail", "suspect"))
     except (KeyError, TypeError, AttributeError) as error:
         told = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise FormatError(
             f"baseline {path} is not what `wsktrace check` writes ({told}): give its JSON, or SARIF of wsktrace"
         ) from None
+
+
+def _counts(result: dict[str, Any]) -> bool:
+    """Whether a result is a fail or a suspect that was there; notes and undecided ones excuse nothing."""
+    return result.get("kind", "fail") in ("fail", "review") and result.get("baselineState") != "absent"
 
 
 def _of_sarif(result: dict[str, Any]) -> str:

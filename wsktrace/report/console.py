@@ -247,7 +247,7 @@ def _where(finding: dict[str, Any]) -> str:
         more = f" … ({len(evidence)} in all)" if len(evidence) > MOST_EVIDENCE else ""
         parts.append(f"operations {', '.join(map(str, evidence[:MOST_EVIDENCE]))}{more}")
     if finding["source_file"]:
-        parts.append(f"{clean(finding['source_file'])}:{finding['source_line']}")
+        parts.append(f"after the message at {clean(finding['source_file'])}:{finding['source_line']}")
     return " · ".join(parts)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wsktrace.report import story_facts, story_notes
+from wsktrace.report.story_find import uses
 from wsktrace.report.story_index import Index
 from wsktrace.report.story_lines import lines, place
 from wsktrace.report.story_rows import Operation
-from wsktrace.units import address_text, clock_text, duration_text
+from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +109,7 @@ class Stories:
             *story_notes.irp_end(index, irp),
         ]
         return Story(
-            f"{irp['op']} with IRP {address_text(irp['irp'])} (#{irp_id})",
+            f"{clean(irp['op'])} with IRP {address_text(irp['irp'])} (#{irp_id})",
             "irps",
             irp_id,
             irp["issue_time"],
@@ -151,28 +152,28 @@ class Stories:
         evidence = index.rows_of(finding["evidence"] or [])
         parts = [evidence, index.rows_of((finding["outstanding"] or [])[: self._most])]
         end = index.end_ns(0)
-        if finding["irp_id"] is not None:
+        if index.has("irps", finding["irp_id"]):
             irp = index.irp(finding["irp_id"])
             parts += [index.of_irp(irp["irp_id"]), index.beside(irp)]
             end = _end_of(index, irp)
             more = story_notes.irp_end(index, irp)
         else:
             more = []
-        if finding["socket_id"] is not None and len(evidence):
+        if index.has("sockets", finding["socket_id"]) and len(evidence):
             of = index.of_socket(index.socket(finding["socket_id"]))
             low = max(int(np.searchsorted(of, evidence[0])) - _BESIDE, 0)
             parts.append(of[low : int(np.searchsorted(of, evidence[-1], "right")) + _BESIDE])
         at, left_out = self._cut(_union(*parts), evidence)
         at = _union(at, index.more_of_irps(at))
-        times = index.operations.take("time", at)
+        times = [*index.operations.take("time", at), finding["time"]]
         load = index.operations.value("load", int(at[0])) if len(at) else 0
-        start = min([*times, finding["time"]])
-        more += story_notes.gaps(index, load, start, max([*times, finding["time"], *([end] if more else [])]))
+        more += story_notes.gaps(index, load, min(times), max([*times, *([end] if more else [])]))
+        more += story_notes.still_outstanding(index, finding)
         return Story(
-            f"{finding['rule']} (finding {finding_id})",
+            f"{clean(finding['rule'])} (finding {finding_id})",
             "findings",
             finding_id,
-            start,
+            finding["time"],
             story_facts.finding_facts(index, finding),
             self._lines(at, [*self._findings([finding]), *more], evidence=set(finding["evidence"] or ())),
             (finding_id, *(f["finding_id"] for f in index.effects(finding_id))),
@@ -192,17 +193,31 @@ class Stories:
         findings = [f for f in index.findings if start_ns <= f["time"] < end_ns]
         findings = story_facts.worst_first(findings)
         more = [*self._findings(findings), *story_notes.gaps(index, None, start_ns, end_ns)]
-        span = duration_text(end_ns - start_ns)
+        middle_ns = (start_ns + end_ns) // 2
         return Story(
-            f"{span} from {clock_text(start_ns, date=True)} UTC",
+            f"{duration_text(end_ns - start_ns)} around {clock_text(middle_ns, date=True)} UTC",
             "moments",
             0,
-            start_ns,
+            middle_ns,
             (("operations", f"{count:,}"), ("findings", f"{len(findings):,}")),
             self._lines(at, more),
             tuple(f["finding_id"] for f in findings),
             left_out,
         )
+
+    # -- what can be told ---------------------------------------------------------------------------------------------
+
+    def uses(self, table: str, which: int | str) -> list[int]:
+        """Return the ids that an id or address means, oldest first.
+
+        Args:
+            table: ``irps`` or ``sockets``.
+            which: an id, ``#`` and an id, or an address as debuggers and traces write it.
+
+        Raises:
+            UsageError: neither, or nothing that bears it; the message says what comes near.
+        """
+        return uses(self._index, table, which)
 
     # -- their parts --------------------------------------------------------------------------------------------------
 
@@ -221,19 +236,16 @@ class Stories:
 
     def _issued(self, rows: list[Operation]) -> dict[int, tuple[Operation, Operation | None]]:
         """Return place of a completion → the call whose IRP it completes, and that call's return."""
-        places = [p for p, row in enumerate(rows) if row.phase == "complete" and row.irp_id is not None]
+        places = [p for p, row in enumerate(rows) if row.phase == "complete" and self._index.has("irps", row.irp_id)]
         if not places:
             return {}
         index = self._index
         calls = index.irp_rows([rows[p].irp_id or 0 for p in places])
-        begun = index.rows_of(index.irps.take("issue_operation", calls))
-        ended = index.irps.take("return_operation", calls)
+        begun, ended = index.irps.take("issue_operation", calls), index.irps.take("return_operation", calls)
         known = {row.id: row for row in rows}
-        missing = [n for n in ended if n is not None and n not in known]
-        known |= {row.id: row for row in Operation.some(index.operations, begun) if row.id not in known}
-        known |= {row.id: row for row in Operation.some(index.operations, index.rows_of(missing))}
-        issues = index.irps.take("issue_operation", calls)
-        return {p: (known[i], known.get(r)) for p, i, r in zip(places, issues, ended, strict=True)}
+        if missing := [n for n in (*begun, *ended) if n is not None and n not in known]:
+            known |= {row.id: row for row in Operation.some(index.operations, index.rows_of(missing))}
+        return {p: (known[i], known.get(r)) for p, i, r in zip(places, begun, ended, strict=True) if i in known}
 
     def _evidence(self, findings: list[dict[str, Any]]) -> NDArray[np.int64]:
         ids = [number for f in findings[:MOST_FINDINGS] for number in (f["evidence"] or [])[: self._most]]

@@ -18,7 +18,7 @@ Facts = tuple[tuple[str, str], ...]
 
 
 def _told(held: dict[str, str]) -> Facts:
-    return tuple((label, value) for label, value in held.items() if value)
+    return tuple((label, clean(value)) for label, value in held.items() if value)
 
 
 def named(address: int | None, number: int | None) -> str:
@@ -60,7 +60,6 @@ def irp_facts(index: Index, irp: dict[str, Any]) -> Facts:
         completed = "not seen"
     return _told(
         {
-            "call": clean(irp["op"]),
             "IRP": named(irp["irp"], irp["irp_id"]),
             "socket": named(irp["socket"], irp["socket_id"]),
             "issued": f"{clock_text(irp['issue_time'], date=True)} UTC; {_where(irp['tid'], irp['cpu'], irp['irql'])}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wsktrace.errors import UsageError
+from wsktrace.report.story_requests import Requests
 from wsktrace.report.story_rows import Columns, Groups
 from wsktrace.report.words import SEVERITIES, VERDICTS, rows
 
@@ -22,8 +23,6 @@ __all__ = ["Index", "worst_first"]
 
 #: Facts about an IRP that belong to the story of its socket, too.
 _TOLD_OF_SOCKETS: Final = ("IrpCancel", "IrpWait", "IrpMarkPending", "IrpCompleteUp")
-#: Requests looked through, latest first, for the names of those that were outstanding.
-_LOOK_BACK: Final = 1 << 16
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -73,8 +72,8 @@ class Index:
     def rows_of(self, ids: Sequence[int]) -> NDArray[np.int64]:
         """Return where operations of these ids are; ids that there are not are left out."""
         held = self.operations.values("operation_id")
-        wanted = np.unique(np.array(list(ids), np.uint64))
-        spots = np.searchsorted(held, wanted)
+        wanted = np.array(ids, np.uint64) if len(ids) < 2 else np.unique(np.array(ids, np.uint64))
+        spots = held.searchsorted(wanted)
         here = spots < len(held)
         here[here] = held[spots[here]] == wanted[here]
         return spots[here]
@@ -93,7 +92,12 @@ class Index:
 
     def irp_rows(self, irp_ids: Iterable[int]) -> NDArray[np.int64]:
         """Return where in ``irps`` some uses are."""
-        return np.array([self._irp_by_id.of(number)[0] for number in irp_ids], np.int64)
+        return np.array([spot for number in irp_ids for spot in self._irp_by_id.of(number)[:1]], np.int64)
+
+    def has(self, table: str, number: int | None) -> bool:
+        """Whether ``irps`` or ``sockets`` has a row; tables from elsewhere may name rows that there are not."""
+        held = self._irp_by_id if table == "irps" else self._socket_by_id
+        return number is not None and len(held.of(number)) > 0
 
     def irp(self, irp_id: int) -> dict[str, Any]:
         """Return a row of ``irps``; ``UsageError`` where there is none."""
@@ -215,6 +219,8 @@ class Index:
         numbers = dict.fromkeys(n for n in self.operations.take("irp_id", at) if n is not None)
         found = []
         for number in numbers:
+            if not self.has("irps", number):
+                continue
             own = self.of_irp(number)
             found.append(own[self.operations.is_at("phase", own, "complete_return")])
             beside = self.beside(self.irp(number))
@@ -229,28 +235,9 @@ class Index:
     # -- requests of one socket ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _requests(self) -> Groups:
-        return Groups(self.irps.values("socket_id"), np.flatnonzero(self.irps.known("socket_id")))
-
-    @cached_property
-    def _ends(self) -> NDArray[np.int64]:
-        """Operation that ended each use of an IRP; never, where it is open, and its own issue where nobody knows."""
-        irps = self.irps
-        end = irps.values("issue_operation").astype(np.int64)
-        back, done = irps.known("return_operation"), irps.known("complete_operation")
-        end = np.where(back, irps.values("return_operation").astype(np.int64), end)
-        end = np.where(irps.is_word("outcome", "open"), _NEVER, end)
-        return np.where(done, irps.values("complete_operation").astype(np.int64), end)
-
-    def outstanding(self, socket_id: int, operation_id: int) -> tuple[int, NDArray[np.int64]]:
-        """Return (how many requests of a socket were outstanding at an operation, the rows of the latest of them)."""
-        of = self._requests.of(socket_id)
-        issued = self.irps.values("issue_operation")[of].astype(np.int64)
-        upto = int(np.searchsorted(issued, operation_id))
-        ends = self._ends[of[:upto]]
-        open_ = np.flatnonzero(ends[-_LOOK_BACK:] > operation_id) + max(upto - _LOOK_BACK, 0)
-        count = len(open_) + int(np.count_nonzero(ends[:-_LOOK_BACK] > operation_id))
-        return count, of[open_]
+    def requests(self) -> Requests:
+        """Which requests of a socket were outstanding when."""
+        return Requests(self.irps)
 
     # -- findings -----------------------------------------------------------------------------------------------------
 
@@ -307,10 +294,28 @@ class Index:
         return self._edges.get(load, self._last_ns)
 
     @cached_property
+    def _counted(self) -> set[int]:
+        """Loads whose driver counts its events, so that every loss of them has its place."""
+        return set(np.unique(self.operations.values("load")[self.operations.known("seq")]).tolist())
+
+    @cached_property
     def gaps(self) -> list[tuple[int | None, int | None, int, int | None]]:
         """Gaps in the trace: (start, end, events that are missing, load); None where not known or for all loads."""
         found = [(r["start"], r["end"], r["value"], _load(r["name"])) for r in self.quality if r["item"] == "gap"]
         return sorted(found, key=lambda gap: gap[0] or 0)
+
+    def gaps_of(
+        self, load: int | None, start_ns: int, end_ns: int
+    ) -> list[tuple[int | None, int | None, int, int | None]]:
+        """Return the gaps between two times in which operations of a load may be missing; None: of any load."""
+        counted = load in self._counted if load is not None else self._counted
+        return [
+            gap
+            for gap in self.gaps
+            if (gap[3] == load if counted and load is not None else gap[3] is not None or not counted)
+            and (gap[0] is None or gap[0] <= end_ns)
+            and (gap[1] is None or gap[1] >= start_ns)
+        ]
 
 
 def _load(name: str) -> int | None:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
 from wsktrace.report.story_words import KINDS, Surroundings, sentence
+from wsktrace.units import clean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -90,20 +91,19 @@ def lines(
     made = []
     for place, (row, depth) in enumerate(zip(rows, depths(rows, found), strict=True)):
         call, returned = issued.get(place, (None, None))
-        if returned is not None and returned.at > row.at:
-            returned = None
         around = Surroundings(
             rows[found[place]] if place in found else None,
             call,
             returned,
+            inline=returned is not None and returned.at > row.at,
             names_irp=irp is None or row.irp != irp,
             names_socket=socket is None or (row.socket is not None and row.socket != socket),
         )
         made.append(
             Line(
                 row.time,
-                KINDS[row.phase],
-                sentence(row, around),
+                KINDS.get(row.phase, "fact"),
+                _harmless(sentence(row, around)),
                 row.cpu,
                 row.tid,
                 row.pid,
@@ -115,6 +115,10 @@ def lines(
             )
         )
     return made
+
+
+def _harmless(told: str) -> str:
+    return told if told.isprintable() else clean(told)
 
 
 def place(told: list[Line], more: Sequence[tuple[int | None, Line]]) -> list[Line]:

@@ -8,21 +8,25 @@ from wsktrace.report.words import REASONS
 from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from wsktrace.report.story import Line
     from wsktrace.report.story_index import Index
 
-__all__ = ["findings", "gaps", "irp_end", "outstanding", "socket_end"]
+__all__ = ["findings", "gaps", "irp_end", "outstanding", "socket_end", "still_outstanding"]
 
 #: A line, and the operation that it stands behind; None: by its time.
 Placed = "tuple[int | None, Line]"
 _MOST_NAMES: Final = 4
 _MOST_GAPS: Final = 10
+_MOST_OUTSTANDING: Final = 20
 
 
 def _note(time_ns: int, text: str, **more: Any) -> Line:
     from wsktrace.report.story import Line
 
-    return Line(time_ns, "note", text, **more)
+    return Line(time_ns, "note", clean(text), **more)
 
 
 def findings(index: Index, held: list[dict[str, Any]], more: int) -> list[tuple[int | None, Line]]:
@@ -33,12 +37,12 @@ def findings(index: Index, held: list[dict[str, Any]], more: int) -> list[tuple[
     for finding in held:
         kind = finding["severity"] if finding["verdict"] == "fail" else finding["verdict"]
         reason = f" ({finding['reason']}: {REASONS.get(finding['reason'], '')})" if finding["reason"] else ""
-        text = f"{kind} {clean(finding['rule'])}: {clean(finding['message'])}{reason}"
+        text = f"{kind} {finding['rule']}: {finding['message']}{reason}"
         anchor, time_ns = _broken_by(index, finding)
         line = Line(
             time_ns,
             "finding",
-            text,
+            clean(text),
             irp_id=finding["irp_id"],
             socket_id=finding["socket_id"],
             finding_id=finding["finding_id"],
@@ -77,35 +81,38 @@ def outstanding(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Lin
     """Return a note of what else was outstanding on the socket when an IRP was issued."""
     if irp["socket_id"] is None:
         return []
-    count, latest = index.outstanding(irp["socket_id"], irp["issue_operation"])
+    count, latest = index.requests.outstanding(irp["socket_id"], irp["issue_operation"])
     if not count:
         return []
-    shown = latest[-_MOST_NAMES:]
-    names = [
-        f"{clean(op)} {address_text(address)}"
-        for op, address in zip(index.irps.take("op", shown), index.irps.take("irp", shown), strict=True)
-    ]
-    left = f" and {count - len(names):,} more" if count > len(names) else ""
-    text = f"outstanding on the socket at this moment: {', '.join(names)}{left}"
+    text = f"outstanding on the socket at this moment: {_named(index, latest, count)}"
     return [(irp["issue_operation"], _note(irp["issue_time"], text, socket_id=irp["socket_id"]))]
+
+
+def still_outstanding(index: Index, finding: dict[str, Any]) -> list[tuple[int | None, Line]]:
+    """Return a note at each call that was outstanding when a rule was broken."""
+    at = index.rows_of((finding["outstanding"] or [])[:_MOST_OUTSTANDING])
+    made: list[tuple[int | None, Line]] = []
+    for number, time, irp_id in zip(
+        *(index.operations.take(n, at) for n in ("operation_id", "time", "irp_id")), strict=True
+    ):
+        behind, seen = number, time
+        if index.has("irps", irp_id):
+            irp = index.irp(irp_id)
+            if irp["return_operation"] is not None and irp["completion"] != "inline":
+                behind, seen = irp["return_operation"], irp["return_time"]
+        age = finding["time"] - time
+        text = f"still outstanding when the rule was broken, {duration_text(age)} after this" if age > 0 else ""
+        made.append((behind, _note(seen, text or "outstanding when the rule was broken", irp_id=irp_id)))
+    return made
 
 
 def gaps(index: Index, load: int | None, start_ns: int, end_ns: int) -> list[tuple[int | None, Line]]:
     """Return a note for each gap of the trace between two times; those of other loads do not count."""
-    held = [
-        gap
-        for gap in index.gaps
-        if (load is None or gap[3] in (None, load))
-        and (gap[0] is None or gap[0] <= end_ns)
-        and (gap[1] is None or gap[1] >= start_ns)
-    ]
+    held = index.gaps_of(load, start_ns, end_ns)
     made: list[tuple[int | None, Line]] = []
     for begin, end, missing, _ in held[:_MOST_GAPS]:
-        what = (
-            f"{missing:,} event{'s' * (missing != 1)} of the driver are missing" if missing else "events may be missing"
-        )
-        if missing == 1:
-            what = "1 event of the driver is missing"
+        what = f"{missing:,} events of the driver are missing" if missing else "events may be missing"
+        what = "1 event of the driver is missing" if missing == 1 else what
         where = "" if begin is None and end is None else f" between {clock_text(begin)} and {clock_text(end)}"
         where = where or ", nobody knows where"
         made.append((None, _note(max(begin or start_ns, start_ns), f"gap in the trace: {what}{where}")))
@@ -139,13 +146,24 @@ def irp_end(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Line]]:
 
 def socket_end(index: Index, socket: dict[str, Any]) -> list[tuple[int | None, Line]]:
     """Return a note where the end of a socket is not in the trace."""
-    if socket["closed_time"] is not None:
-        return []
     end = index.end_ns(socket["load"])
-    opened = f"; {socket['open_irps']:,} of its requests are open" if socket["open_irps"] else ""
-    if socket["close_time"] is not None:
+    told = []
+    if socket["closed_time"] is None and socket["close_time"] is not None:
         age = duration_text(max(end - socket["close_time"], 0))
-        text = f"its close is not complete {age} after the call, when the trace ends{opened}"
-    else:
-        text = f"still open when the trace ends{opened}"
-    return [(None, _note(end, text, socket_id=socket["socket_id"]))]
+        told.append(f"its close is not complete {age} after the call, when the trace ends")
+    elif socket["closed_time"] is None:
+        told.append("the socket is still open when the trace ends")
+    if socket["open_irps"]:
+        named = _named(index, index.requests.open_at_end(socket["socket_id"]), socket["open_irps"])
+        told.append(f"still pending when the trace ends: {named}")
+    return [(None, _note(end, text, socket_id=socket["socket_id"])) for text in told]
+
+
+def _named(index: Index, rows: NDArray[np.int64], count: int) -> str:
+    """Return some of the requests by name, and how many more there are."""
+    shown = rows[-_MOST_NAMES:]
+    names = [
+        f"{clean(op)} {address_text(address)}"
+        for op, address in zip(index.irps.take("op", shown), index.irps.take("irp", shown), strict=True)
+    ]
+    return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")

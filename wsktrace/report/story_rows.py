@@ -130,14 +130,15 @@ class Groups:
             chosen = chosen.astype(np.uint32)
         order = np.argsort(chosen, kind="stable")
         self._keys = chosen[order]
+        self._highest = int(np.iinfo(chosen.dtype).max)
         self._rows = order if rows is None else rows[order]
 
     def of(self, key: int) -> NDArray[np.int64]:
         """Return the rows of a key, ascending."""
-        if not 0 <= key <= np.iinfo(self._keys.dtype).max:
+        if not 0 <= key <= self._highest:
             return self._rows[:0]
         wanted = self._keys.dtype.type(key)
-        low, high = np.searchsorted(self._keys, wanted), np.searchsorted(self._keys, wanted, "right")
+        low, high = self._keys.searchsorted(wanted), self._keys.searchsorted(wanted, "right")
         return self._rows[low:high]
 
     def keys(self) -> NDArray[Any]:

@@ -104,7 +104,8 @@ class Surroundings:
     Attributes:
         begun: the entry that this return belongs to.
         issued: the entry of the call whose IRP is completed here.
-        returned: the return of that call, where it came before the completion.
+        returned: the return of that call.
+        inline: the completion came before that return.
         names_irp: the IRP's address is said.
         names_socket: the socket's address is said.
     """
@@ -112,6 +113,7 @@ class Surroundings:
     begun: Operation | None = None
     issued: Operation | None = None
     returned: Operation | None = None
+    inline: bool = False
     names_irp: bool = True
     names_socket: bool = True
 
@@ -127,7 +129,7 @@ def sentence(row: Operation, around: Surroundings) -> str:
         "callback_return": _callback_return,
         "fact": _fact,
     }
-    return tellers[row.phase](row, around)
+    return tellers.get(row.phase, _fact)(row, around)
 
 
 def _list(head: str, parts: list[str]) -> str:
@@ -179,21 +181,22 @@ def _return(row: Operation, around: Surroundings) -> str:
 
 def _complete(row: Operation, around: Surroundings) -> str:
     status = f" with {row.status_name}" if row.status_name else ""
-    parts = []
     issued, returned = around.issued, around.returned
+    when = ""
     if issued is not None:
-        parts.append(f"{duration_text(max(row.time - issued.time, 0))} after the call")
-        if returned is None:
-            parts.append("before the call returned")
-        elif returned.status == c.STATUS_PENDING:
-            parts.append(f"{duration_text(max(row.time - returned.time, 0))} after STATUS_PENDING")
+        when = f" {duration_text(max(row.time - issued.time, 0))} after the call"
+        if around.inline:
+            when += ", before that returned"
+        elif returned is not None and returned.status == c.STATUS_PENDING:
+            when += f", {duration_text(max(row.time - returned.time, 0))} after STATUS_PENDING"
+    parts = []
     information = row.arg("information")
     if information is not None:
         parts.append(_information(row, information, issued))
+    head = f"{'the IRP' if issued is None else issued.op} is completed{status}{when}"
+    parts += _place(row, issued) + _at_irql(row)
     if row.arg("pending_returned"):
         parts.append("PendingReturned")
-    head = f"{'the IRP' if issued is None else issued.op} is completed{status}"
-    parts += _place(row, issued) + _at_irql(row)
     return _list(head, parts + ([f"IRP {address_text(row.irp)}"] if around.names_irp and row.irp else []))
 
 
@@ -205,13 +208,16 @@ def _information(row: Operation, information: int, issued: Operation | None) -> 
 
 def _place(row: Operation, issued: Operation | None) -> list[str]:
     """Tell where a completion runs, compared with its call."""
-    idle = ["in a DPC of the idle thread"] if row.tid == 0 else []
-    if issued is None or row.tid is None or issued.tid is None:
-        return idle
-    if row.tid == issued.tid and row.tid:
-        return ["on the calling thread"] if row.cpu == issued.cpu else [f"on the calling thread, now on CPU {row.cpu}"]
-    other = idle or [f"on thread {row.tid}"]
-    return [*other, f"on CPU {row.cpu}" if row.cpu != issued.cpu else f"on the same CPU {row.cpu}"]
+    if row.tid is None:
+        return []
+    if issued is None or issued.tid is None or row.cpu is None:
+        return [] if row.tid else ["on an idle thread"]
+    elsewhere = row.cpu != issued.cpu
+    if row.tid == 0:
+        return [f"on the idle thread of {'another' if elsewhere else 'the same'} CPU"]
+    if row.tid == issued.tid:
+        return ["on the calling thread" + (", on another CPU" if elsewhere else "")]
+    return [f"on another thread{' and CPU' if elsewhere else ' of the same CPU'}"]
 
 
 def _complete_return(row: Operation, around: Surroundings) -> str:

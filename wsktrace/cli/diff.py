@@ -1,0 +1,126 @@
+"""``wsktrace diff``: two traces compared."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wsktrace.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wsktrace.diff import Comparison
+
+__all__ = ["command", "exit_status"]
+
+#: Ending of -o → format.
+ENDINGS = {".txt": "text", ".log": "text", ".json": "json", ".md": "md"}
+#: What --fail-on can name.
+LEVELS = ("new", "first-seen", "suspect", "slower")
+_BY = ("op", "outcome", "status", "completion")
+
+
+def _names(context: click.Context, parameter: click.Parameter, given: str) -> tuple[str, ...]:
+    """Split a list by commas into names out of ``_BY``."""
+    del context, parameter
+    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    if not names or (odd := [name for name in names if name not in _BY]):
+        raise click.BadParameter(f"{(odd or [given])[0]!r} is none of {', '.join(_BY)}")
+    return names
+
+
+@click.command("diff")
+@click.argument("a", metavar="A", type=click.Path(path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@click.option("--profile", default="native", show_default=True, metavar="NAME", help="How the driver traces.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "md"]), help="Default: by the ending of -o, else text."
+)
+@options.output_file("Write here instead of to stdout; the format follows the ending (.txt, .json, .md).")
+@click.option("--op", "ops", multiple=True, metavar="NAME", help="Latencies of this operation only (may be repeated).")
+@click.option(
+    "--by",
+    default="op",
+    show_default=True,
+    metavar="NAMES",
+    callback=_names,
+    help="Split latencies by op, outcome, status or completion; several by commas.",
+)
+@click.option(
+    "--margin",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="PERCENT",
+    help="Shifts of quantiles by less are none, however certain.",
+)
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(LEVELS),
+    help="Exit status 1 where there is such a change (may be repeated).",
+)
+@options.quiet
+def command(
+    a: Path,
+    b: Path,
+    profile: str,
+    form: str | None,
+    target: Path | None,
+    ops: tuple[str, ...],
+    by: tuple[str, ...],
+    margin: float,
+    fail_on: tuple[str, ...],
+    quiet: bool,
+) -> int:
+    """Compare two traces: A is the reference, B the candidate.
+
+    Each is an .etl file or a folder that export wrote.
+
+    Findings are matched by their fingerprint. One of B is new where A provably had none, and first seen where A could
+    not have shown it; one of A is gone where B provably has none, and not seen where B cannot tell (events lost, calls
+    not made, instances undecided).
+
+    Quantiles of latencies come with their ratio B/A and its 95 % interval. Slower and faster hold for all of them
+    together with 5 % error; no shift shown does not mean unchanged.
+
+    Exit status: 0; with --fail-on 1 where there is what it names: new or first-seen broken rules, a suspect that is
+    new, a quantile of a latency that is slower; 2 the traces could not be compared.
+    """
+    from wsktrace.cli.output import Meter, emit, format_for
+    from wsktrace.report import diff as report
+
+    form = format_for(target, form, ENDINGS, "text")
+    with ExitStack() as stack:
+        meter = stack.enter_context(Meter(quiet=quiet))
+        reference, candidate = (
+            stack.enter_context(options.open_trace(path, member=None, profile=profile, meter=meter)) for path in (a, b)
+        )
+        found = reference.diff(candidate, by=by, op=ops, margin=1 + margin / 100).comparison
+    _check_ops(found, ops)
+    renders = {"json": report.render_json, "md": report.render_markdown, "text": report.render_text}
+    emit(renders[form](found), target)
+    return exit_status(found, fail_on)
+
+
+def _check_ops(found: Comparison, ops: Iterable[str]) -> None:
+    from wsktrace.cli.output import note
+
+    seen = {s.key[found.by.index("op")] for s in found.latency} if "op" in found.by else set()
+    for op in ops:
+        if "op" in found.by and op not in seen:
+            note(f"no completed {op!r} in either trace")
+
+
+def exit_status(found: Comparison, fail_on: Iterable[str]) -> int:
+    """Return 1 where there is a change that ``fail_on`` names."""
+    there = {c.change.replace(" ", "-") for c in found.changes if c.verdict == "fail"}
+    if any(c.verdict == "suspect" and c.change == "new" for c in found.changes):
+        there.add("suspect")
+    if any(s.verdict == "slower" for s in found.latency):
+        there.add("slower")
+    return int(bool(there & set(fail_on)))

@@ -1,0 +1,212 @@
+"""``wsktrace show``: the story of an IRP, a socket, a finding or a moment."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wsktrace.cli import options
+from wsktrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wsktrace.cli.output import Meter
+    from wsktrace.report.story import Stories, Story
+    from wsktrace.trace import Trace
+
+__all__ = ["command", "read_span"]
+
+#: Ending of -o → format.
+ENDINGS = {".txt": "text", ".log": "text", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".md": "md"}
+#: Uses of one address that are shown before it is said how to see the others.
+MOST_USES = 10
+_SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ns|us|µs|μs|ms|s|min)?")
+_UNITS = {"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, None: 1e9}
+
+
+def read_span(text: str) -> int:
+    """Return a span of time, ``10ms``, ``1.5s``, ``200us``, in ns; ``UsageError`` where it is none."""
+    found = _SPAN.fullmatch(text.strip())
+    ns = 0 if found is None else round(float(found[1]) * _UNITS[found[2]])
+    if ns <= 0:
+        raise UsageError(f"window {text}: give a span of time such as 10ms, 1.5s or 200us")
+    return ns
+
+
+@click.command("show")
+@options.trace_input
+@click.option("--irp", metavar="ADDR", help="Of the IRP at this address (ffff8001`23456780, 0x…), or '#17': row 17.")
+@click.option("--socket", metavar="ADDR", help="Of the socket at this address, or '#3': row 3 of the sockets.")
+@click.option("--finding", metavar="N", type=click.IntRange(min=0), help="Of this finding.")
+@click.option("--around", metavar="TIME", help="Of a moment: 2026-11-20T14:02:11.5Z, 14:02, +1.5 (s from start).")
+@click.option("--window", metavar="SPAN", default="10ms", show_default=True, help="How much around the moment.")
+@options.symbols
+@click.option(
+    "--messages",
+    type=click.Choice(["own", "all"]),
+    default="own",
+    show_default=True,
+    help="The driver's messages: those inside its calls or with its address, or all of that time.",
+)
+@click.option("--no-messages", is_flag=True, help="Without the driver's messages.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", "md"]), help="Default: by -o, else text.")
+@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@options.quiet
+def command(
+    trace: Path,
+    member: str | None,
+    profile: str,
+    irp: str | None,
+    socket: str | None,
+    finding: int | None,
+    around: str | None,
+    window: str,
+    symbols: tuple[Path, ...],
+    download: bool,
+    messages: str,
+    no_messages: bool,
+    form: str | None,
+    target: Path | None,
+    quiet: bool,
+) -> int:
+    """Tell the story of an IRP, a socket, a finding or a moment: who called, what pended where, who completed it.
+
+    TRACE is an .etl file, or a folder that wsktrace export wrote. Without an option that says of what: what there is,
+    as command lines to copy. An address that was used again gives each of its uses, the oldest first.
+
+    The driver's own messages stand between, as far as something describes them (--symbols, as for wsktrace events).
+    """
+    from wsktrace.cli.output import Meter, emit, format_for, note, wants_colour
+
+    asked = [name for name, value in _asked(irp, socket, finding, around) if value is not None]
+    if len(asked) > 1:
+        raise UsageError(f"--{asked[0]} and --{asked[1]}: one story at a time")
+    form = format_for(target, form, ENDINGS, "text")
+    span = read_span(window)
+    described = {"symbols": symbols, "download": download}
+    with (
+        Meter(quiet=quiet) as meter,
+        options.open_trace(trace, member=member, profile=profile, meter=meter, **described) as opened,
+    ):
+        notes: list[str] = []
+        folder = str(trace) if trace.is_dir() else ""
+        if not asked:
+            from wsktrace.report.story_menu import menu
+
+            emit(menu(opened.summary, opened.arrow, _command_line(trace)), target)
+            return 0
+        told, more = _stories(opened, trace, irp, socket, finding, around, span)
+        if not no_messages:
+            told = _with_messages(opened, told, meter, notes, folder=folder, every=messages == "all")
+        colour = target is None and form == "text" and wants_colour()
+        text = _render(opened, told, form, more, colour=colour, terminal=target is None and sys.stdout.isatty())
+    emit(text, target)
+    if not quiet:
+        for sentence in notes:
+            note(sentence)
+    return 0
+
+
+def _asked(irp: str | None, socket: str | None, finding: int | None, around: str | None) -> list[tuple[str, Any]]:
+    return [("irp", irp), ("socket", socket), ("finding", finding), ("around", around)]
+
+
+def _command_line(trace: Path) -> str:
+    from wsktrace.units import clean
+
+    return f"wsktrace show {clean(shlex.quote(str(trace)))}"
+
+
+def _stories(
+    opened: Trace,
+    trace: Path,
+    irp: str | None,
+    socket: str | None,
+    finding: int | None,
+    around: str | None,
+    span: int,
+) -> tuple[list[Story], str]:
+    """Return the stories that are asked for, and a line about those that are not shown."""
+    stories = opened.stories
+    if finding is not None:
+        return [stories.finding(finding)], ""
+    if around is not None:
+        moment = _moment(opened, around)
+        return [stories.around(moment - span // 2, moment - span // 2 + span)], ""
+    if irp is not None:
+        return _uses(stories, "irps", irp, trace)
+    return _uses(stories, "sockets", socket or "", trace)
+
+
+def _uses(stories: Stories, table: str, which: str, trace: Path) -> tuple[list[Story], str]:
+    ids = stories.uses(table, which)
+    tell = stories.irp if table == "irps" else stories.socket
+    more = ""
+    if len(ids) > MOST_USES:
+        option = table.removesuffix("s")
+        more = (
+            f"{len(ids) - MOST_USES:,} more uses of this address, #{ids[MOST_USES]} to #{ids[-1]}; "
+            f"to see one: {_command_line(trace)} --{option} '#{ids[MOST_USES]}'"
+        )
+    return [tell(number) for number in ids[:MOST_USES]], more
+
+
+def _moment(opened: Trace, text: str) -> int:
+    from wsktrace.decode.moments import read_moment
+    from wsktrace.units import clean
+
+    found = read_moment(text)
+    if found is None:
+        raise UsageError(
+            f"around {clean(text)}: give 2026-11-20T14:02:11.5Z, 14:02:11 or +1.5 (seconds); times are UTC"
+        )
+    return found(opened.summary.start_ns or 0)
+
+
+def _with_messages(
+    opened: Trace, told: Sequence[Story], meter: Meter, notes: list[str], *, folder: str, every: bool
+) -> list[Story]:
+    """Return the stories with the driver's messages between their lines; ``folder`` is where there can be none."""
+    from wsktrace.report.story_messages import MOST, may_have
+    from wsktrace.units import clean
+
+    if folder:
+        if every:
+            raise UsageError(
+                f"{clean(folder)} is a folder of tables and holds no messages; --messages all needs the .etl"
+            )
+        notes.append(f"{clean(folder)} is a folder of tables: the driver's messages are in the .etl")
+        return list(told)
+    if not may_have(opened.summary):
+        return list(told)
+    return opened.with_messages(
+        told,
+        every=every,
+        most=None if every else MOST,
+        progress=lambda done, total: meter("decoding", done, total),
+    )
+
+
+def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colour: bool, terminal: bool) -> str:
+    from wsktrace.report import console, story_text
+
+    facts = opened.summary
+    doubtful = facts.events_lost or facts.buffers_lost or facts.damaged_bytes or facts.damaged_buffers
+    trust = console.trust(facts)[: 2 if doubtful else 1]
+    if form == "json":
+        return story_text.json_text(told, file=facts.file, trust=trust)
+    if form == "jsonl":
+        return story_text.json_lines(told)
+    if form == "md":
+        return story_text.markdown(told, trust=[*([more] if more else []), *trust])
+    width = get_terminal_size().columns if terminal else None
+    text = story_text.text(told, width=width, colour=colour)
+    foot = [*([more] if more else []), *(trust if doubtful else [])]
+    return text + ("\n" if foot else "") + "".join(f"{line}\n" for line in foot)

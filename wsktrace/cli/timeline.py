@@ -1,0 +1,105 @@
+"""``wsktrace timeline``: a trace for the page https://ui.perfetto.dev."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wsktrace.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsktrace.report.perfetto import Written
+
+__all__ = ["command"]
+
+#: Endings that the page opens by.
+ENDINGS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto"}
+#: Seconds that a browser has to fetch the file.
+PATIENCE = 300.0
+
+
+@click.command("timeline")
+@options.trace_input
+@options.output_file("The file; where this is left out, TRACE with the ending .pftrace, in the folder you are in.")
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser; without -o no file is left behind.")
+@click.option("--print-url", is_flag=True, help="As --open, but only print the address to be opened.")
+@click.option("--socket", metavar="ADDR", help="Only this socket: its address as WinDbg prints it.")
+@click.option("--since", metavar="TIME", help="Only what reaches into the time from TIME (UTC, or +SECONDS).")
+@click.option("--until", metavar="TIME", help="Only what reaches into the time before TIME.")
+@options.quiet
+def command(
+    trace: Path,
+    member: str | None,
+    profile: str,
+    target: Path | None,
+    opens: bool,
+    print_url: bool,
+    socket: str | None,
+    since: str | None,
+    until: str | None,
+    quiet: bool,
+) -> int:
+    """Draw sockets, IRPs and threads for ui.perfetto.dev.
+
+    A track per socket with its life and its IRPs, a track per thread with calls and completions, arrows from a call
+    over its IRP to the completion, findings, the number of IRPs outstanding, and what the trace lacks.
+
+    The page runs in your browser and reads the file there. With --open it fetches the file from 127.0.0.1, port 9001,
+    where wsktrace serves this one file to this one page until it was fetched; nothing is uploaded.
+    """
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from wsktrace.cli.output import Meter, emit, format_for, note
+    from wsktrace.report.perfetto_file import choose, save
+
+    serves = opens or print_url
+    format_for(target, None, ENDINGS, "perfetto")
+    name = Path(f"{trace.name.split('.')[0] or 'trace'}.pftrace")
+    with TemporaryDirectory(prefix="wsktrace-") as scratch:
+        place = target or (Path(scratch) / name if serves else name)
+        with (
+            Meter(quiet=quiet) as meter,
+            options.open_trace(trace, member=member, profile=profile, meter=meter) as opened,
+        ):
+            facts = opened.summary
+            chosen = choose(facts, socket=socket, since=since, until=until)
+            meter("drawing", 0, 0)
+            path, written = save(facts, opened.arrow, place, **chosen)
+        if not quiet:
+            for warning in written.warnings():
+                note(warning)
+        if target is not None or not serves:
+            emit(_told(path, written, serves=serves))
+        return _serve(path, browser=not print_url, quiet=quiet) if serves else 0
+
+
+def _told(path: Path, written: Written, *, serves: bool) -> str:
+    """Return what was written, and what to do with it."""
+    from wsktrace.units import bytes_text
+
+    line = f"{path}  {bytes_text(written.size)}  {written.irps:,} IRPs · {written.sockets:,} sockets"
+    return line if serves else f"{line}\nopen it at https://ui.perfetto.dev, or let --open do that; nothing is uploaded"
+
+
+def _serve(path: Path, *, browser: bool, quiet: bool) -> int:
+    """Serve the file until it was fetched; 2 where nobody fetched it."""
+    import webbrowser
+
+    from wsktrace.cli.output import emit, note
+    from wsktrace.report.perfetto_serve import OneFile
+
+    with OneFile(path) as served:
+        if not browser or not webbrowser.open(served.page):
+            emit(served.page)
+        if not quiet:
+            note("serving the timeline on 127.0.0.1 only, to ui.perfetto.dev in a browser of this machine; Ctrl-C ends")
+        fetched = served.wait(PATIENCE)
+    if not quiet:
+        note(
+            "the page has it; nothing was uploaded" if fetched else f"nobody fetched it within {PATIENCE / 60:.0f} min"
+        )
+    return 0 if fetched else 2

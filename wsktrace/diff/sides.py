@@ -1,0 +1,81 @@
+"""The two traces of a comparison, and whether they can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Facts", "Side", "Tables", "cautions"]
+
+#: From how many times the other's span on a comparison of counts needs a word.
+_SPANS_APART = 1.5
+
+
+class Facts(Protocol):
+    """What a comparison wants to know of a trace as a whole (``TraceFacts`` says what each is)."""
+
+    @property
+    def file(self) -> str: ...  # noqa: D102
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def profile(self) -> str: ...  # noqa: D102
+    @property
+    def span_ns(self) -> int | None: ...  # noqa: D102
+    @property
+    def cpus(self) -> int: ...  # noqa: D102
+    @property
+    def judged(self) -> int: ...  # noqa: D102
+    @property
+    def events_lost(self) -> int: ...  # noqa: D102
+    @property
+    def buffers_lost(self) -> int: ...  # noqa: D102
+    @property
+    def damaged_buffers(self) -> int: ...  # noqa: D102
+    @property
+    def damaged_bytes(self) -> int: ...  # noqa: D102
+
+
+class Tables(Protocol):
+    """Gives a table of schema.py by its name."""
+
+    def __call__(self, name: str) -> pa.Table:
+        """Return the table."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One trace: its facts and what gives its tables."""
+
+    facts: Facts
+    tables: Tables
+
+    @property
+    def lossy(self) -> bool:
+        """Whether events are known to be missing."""
+        f = self.facts
+        return bool(f.events_lost or f.buffers_lost or f.damaged_buffers or f.damaged_bytes)
+
+
+def cautions(a: Side, b: Side) -> list[str]:
+    """Return what makes the two hard to compare, a sentence each; A is the reference."""
+    told = []
+    if a.facts.sha256 == b.facts.sha256:
+        told.append("A and B are the same file")
+    for name, side in (("A", a), ("B", b)):
+        if not side.facts.judged:
+            told.append(f"{name} holds no WSK operation: nothing can be compared")
+        elif side.lossy:
+            told.append(f"{name} lost events: its counts are too low, and what it does not show may still be there")
+    if a.facts.profile != b.facts.profile:
+        told.append(f"different profiles: {a.facts.profile} and {b.facts.profile}")
+    if a.facts.cpus != b.facts.cpus:
+        told.append(f"different machines or settings: {a.facts.cpus} and {b.facts.cpus} CPUs")
+    spans = sorted(span or 0 for span in (a.facts.span_ns, b.facts.span_ns))
+    if spans[0] <= 0 or spans[1] > _SPANS_APART * spans[0]:
+        told.append("the traces cover different lengths of time: compare rates, not counts")
+    return told

@@ -1,0 +1,44 @@
+"""Data frames that show themselves as cards in notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsktrace.report.facts import TraceFacts
+
+__all__ = ["FindingsFrame"]
+
+
+class FindingsFrame(pd.DataFrame):
+    """The table ``findings``. Whatever is made of it, a row, a part, a copy, is a plain data frame."""
+
+    _metadata: ClassVar[list[str]] = ["trace_facts"]
+    trace_facts: TraceFacts
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, facts: TraceFacts) -> Self:
+        """Return the frame of a trace's findings."""
+        made = cls(frame)
+        made.trace_facts = facts
+        return made
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        from wsktrace.report.card import findings_card
+        from wsktrace.report.console import trust
+
+        return findings_card(self._rows(), trust(self.trace_facts))
+
+    def _rows(self) -> list[dict[str, Any]]:
+        names = ["finding_id", "rule", "verdict", "severity", "message", "ignored"]
+        held: dict[str, list[Any]] = {name: [None if v is pd.NA else v for v in self[name]] for name in names}
+        held["time"] = self["time"].astype("int64[pyarrow]").tolist()
+        return [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)]

@@ -1,0 +1,127 @@
+"""How many IRPs were outstanding at each moment, by operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
+from wsktrace.plots.style import COLOURS, DASHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
+from wsktrace.stats.groups import words_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+__all__ = ["outstanding", "outstanding_curve", "spans_of"]
+
+#: Operations that get a curve of their own.
+MOST_CURVES = 5
+#: Steps that one curve is drawn with at most; more are drawn as their highest in equal parts of time.
+MOST_STEPS = 4000
+
+
+def outstanding(
+    irps: pa.Table,
+    axes: Axes | None = None,
+    *,
+    quality: pa.Table | None = None,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    most: int = MOST_CURVES,
+) -> Axes:
+    """Draw how many IRPs were outstanding over time: all as an area, the busiest operations as lines.
+
+    Args:
+        irps: the table.
+        axes: where to draw; a new pyplot figure where None.
+        quality: the table; where events may be missing is shaded.
+        start_ns: when the trace starts, ns UTC; the first issue where None.
+        end_ns: when it ends; the last event of ``irps`` where None.
+        most: operations with a line of their own, those with the highest peaks.
+
+    Returns:
+        The axes. An IRP counts from its issue to its completion; without one, to the end where it is open, else to
+        the return of its call. Of a curve of more than 4,000 steps, the highest in each 2,000th of the time is drawn.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    ax = one_axes(axes, 9.5, 3.6)
+    if not irps.num_rows:
+        return nothing(ax, "no use of an IRP in this trace")
+    begin, end, first, last = spans_of(irps, start_ns, end_ns)
+    code, names = words_of(irps.column("op"), "unknown")
+    times, counts = drawable(*outstanding_curve(begin, end), first, last)
+    x = (times - first) / SECOND
+    told = f"all operations  (most {int(counts.max()):,})"
+    ax.fill_between(x, counts, step="post", facecolor=f"{OTHER}4D", edgecolor=OTHER, linewidth=0.5, label=told)
+    curves = {}
+    for at in np.argsort(-np.bincount(code, minlength=len(names)), kind="stable")[: 4 * most].tolist():
+        mine = code == at
+        if mine.any():
+            curves[names[at]] = outstanding_curve(begin[mine], end[mine])
+    highest = sorted(curves, key=lambda name: -int(curves[name][1].max(initial=0)))[:most]
+    for at, name in enumerate(highest):
+        times, counts = drawable(*curves[name], first, last)
+        ax.step(
+            (times - first) / SECOND,
+            counts,
+            where="post",
+            color=COLOURS[at % len(COLOURS)],
+            linestyle=DASHES[at % len(DASHES)],
+            linewidth=1.3,
+            label=f"{label(name)}  (most {int(counts.max()):,})",
+        )
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylabel("IRPs outstanding", fontsize=9)
+    tidy(ax, grid="y")
+    trace_axis(ax, first, last)
+    more = shade_gaps(ax, quality, first, last)
+    legend(ax, [*ax.get_legend_handles_labels()[0], *more])
+    return ax
+
+
+def spans_of(
+    irps: pa.Table, start_ns: int | None, end_ns: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
+    """Return from when to when each use of an IRP is known to be outstanding, and the first and last time of all."""
+    begin = numbers(irps, "issue_time")
+    done, back = numbers(irps, "complete_time"), numbers(irps, "return_time")
+    first = int(begin.min()) if start_ns is None else min(start_ns, int(begin.min()))
+    last = max(int(begin.max()), int(done.max()), int(back.max()), first if end_ns is None else end_ns)
+    code, names = words_of(irps.column("outcome"), "unknown")
+    still = code == (names.index("open") if "open" in names else -1)
+    end = np.where(done != UNKNOWN, done, np.where(still, last, np.where(back != UNKNOWN, back, begin)))
+    return begin, np.maximum(end, begin), first, last
+
+
+def outstanding_curve(begin: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many of the spans are going on: times (ns, ascending, each once) and the count from each on.
+
+    A span counts from its beginning on and no longer at its end, so one without length does not count.
+    """
+    times = np.concatenate([begin, end])
+    steps = np.concatenate([np.ones(len(begin), np.int64), np.full(len(end), -1, np.int64)])
+    order = np.argsort(times, kind="stable")
+    times, counts = times[order], np.cumsum(steps[order])
+    final = np.flatnonzero(np.concatenate([times[1:] != times[:-1], [True]])) if len(times) else order
+    return times[final], counts[final]
+
+
+def drawable(
+    times: NDArray[np.int64], counts: NDArray[np.int64], first: int, last: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return a curve from ``first`` to ``last``; where it has too many steps, their highest in equal parts of time."""
+    times, counts = np.concatenate([[first], times]), np.concatenate([[0], counts])
+    if len(times) > MOST_STEPS:
+        edges = np.linspace(first, last, MOST_STEPS // 2 + 1).astype(np.int64)[:-1]
+        at = np.searchsorted(times, edges, side="left")
+        before = counts[np.maximum(at - 1, 0)]
+        filled = at < np.append(at[1:], len(times))
+        highest = before.copy()
+        highest[filled] = np.maximum(before[filled], np.maximum.reduceat(counts, at[filled]))
+        times, counts = edges, highest
+    return np.append(times, last), np.append(counts, counts[-1])

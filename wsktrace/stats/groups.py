@@ -1,0 +1,155 @@
+"""Which group each use of an IRP belongs to: by operation, status, outcome, completion, socket category, family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsktrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+__all__ = ["FAMILIES", "KEYS", "NO_SOCKET", "Grouping", "family_name", "flags", "grouping", "words_of"]
+
+#: What uses of IRPs can be grouped by → what that is. Each is a column of ``latency``.
+KEYS: dict[str, str] = {
+    "op": "operation",
+    "status": "completion status",
+    "outcome": "outcome",
+    "completion": "completion",
+    "category": "socket category",
+    "family": "address family",
+}
+#: Key → column of ``irps`` that holds it.
+_COLUMNS = {
+    "op": "op",
+    "status": "completion_status_name",
+    "outcome": "outcome",
+    "completion": "completion",
+}
+NO_SOCKET = "no socket"
+_UNKNOWN = "unknown"
+#: AF_ constants. Source: ws2def.h.
+FAMILIES = {0: "AF_UNSPEC", 1: "AF_UNIX", 2: "AF_INET", 23: "AF_INET6", 32: "AF_BTH", 34: "AF_HYPERV"}
+#: Group numbers are made dense again before they grow beyond this.
+_DENSE = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The groups that occur, and the group of each row.
+
+    Attributes:
+        code: int64, one for each row: its group, from 0.
+        size: how many groups there are.
+        parts: key → (int64, one for each group: which name; the names).
+    """
+
+    code: NDArray[np.int64]
+    size: int
+    parts: dict[str, tuple[NDArray[np.int64], list[str]]]
+
+
+def grouping(irps: pa.Table, sockets: pa.Table | None = None, by: Sequence[str] = ("op",)) -> Grouping:
+    """Return the groups of ``irps`` by any of ``KEYS``, in time that does not depend on how many groups there are.
+
+    Args:
+        irps: the table, or its columns that are asked for.
+        sockets: the table, for ``category`` and ``family``.
+        by: names of KEYS; none of them makes one group of all rows.
+
+    Raises:
+        UsageError: another name, a name twice, or ``category`` and ``family`` without the sockets.
+    """
+    if isinstance(by, str):
+        by = (by,)
+    if odd := [key for key in by if key not in KEYS]:
+        raise UsageError(f"nothing to group by is called {odd[0]!r}; there are {', '.join(KEYS)}")
+    if len(set(by)) != len(by):
+        raise UsageError("a name to group by is given twice")
+    code = np.zeros(irps.num_rows, np.int64)
+    size = min(irps.num_rows, 1)
+    parts: dict[str, tuple[NDArray[np.int64], list[str]]] = {}
+    for key in by:
+        held, names = _coded(irps, sockets, key)
+        if size * len(names) <= _DENSE:
+            code = code * len(names) + held
+            occurs = np.flatnonzero(np.bincount(code, minlength=size * len(names)))
+            dense = np.zeros(size * len(names), np.int64)
+            dense[occurs] = np.arange(len(occurs))
+            code = dense[code]
+        else:
+            occurs, code = np.unique(code * len(names) + held, return_inverse=True)
+            code = code.reshape(-1)
+        former = occurs // max(len(names), 1)
+        parts = {k: (which[former], named) for k, (which, named) in parts.items()}
+        parts[key] = (occurs % max(len(names), 1), names)
+        size = len(occurs)
+    return Grouping(code, size, parts)
+
+
+def words_of(column: Any, null: str) -> tuple[NDArray[np.int64], list[str]]:
+    """Return a column of words as codes (int64) and their names; null is the name ``null``."""
+    import pyarrow as pa
+
+    if isinstance(column, pa.ChunkedArray):
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+        column = column.unify_dictionaries().combine_chunks()
+    names = [null if name is None else str(name) for name in column.dictionary.to_pylist()]
+    if not column.null_count:
+        return column.indices.to_numpy(zero_copy_only=False).astype(np.int64), names
+    code = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return code, [*names, null]
+
+
+def flags(column: Any) -> NDArray[np.bool_]:
+    """Return which rows of a column are known."""
+    return np.asarray(column.is_valid().combine_chunks().to_numpy(zero_copy_only=False), np.bool_)
+
+
+def family_name(family: int) -> str:
+    """Return the name of an AF_ constant: ``AF_INET``, ``AF_77`` where it has none here."""
+    return FAMILIES.get(family, f"AF_{family}")
+
+
+def _coded(irps: pa.Table, sockets: pa.Table | None, key: str) -> tuple[NDArray[np.int64], list[str]]:
+    """Return one key of each row as a code and the names of codes."""
+    import pyarrow as pa
+
+    if key in _COLUMNS:
+        return words_of(irps.column(_COLUMNS[key]), "none" if key == "status" else _UNKNOWN)
+    if sockets is None:
+        raise UsageError(f"grouping by {key} needs the table sockets")
+    if key == "category":
+        held, names = words_of(sockets.column("category"), _UNKNOWN)
+    else:
+        family: Any = sockets.column("address_family")
+        numbers, held = np.unique(
+            family.cast(pa.int64()).fill_null(-1).combine_chunks().to_numpy(zero_copy_only=False), return_inverse=True
+        )
+        held = held.reshape(-1).astype(np.int64)
+        names = [_UNKNOWN if n < 0 else family_name(n) for n in numbers.tolist()]
+    return _through(irps, sockets, held, names)
+
+
+def _through(
+    irps: pa.Table, sockets: pa.Table, held: NDArray[np.int64], names: list[str]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Return for each use of an IRP what its socket has."""
+    column: Any = irps.column("socket_id")
+    known = flags(column)
+    wanted = column.fill_null(0).combine_chunks().to_numpy(zero_copy_only=False)
+    ids = np.asarray(sockets.column("socket_id").combine_chunks().to_numpy(zero_copy_only=False))
+    order = np.argsort(ids, kind="stable")
+    code = np.full(len(wanted), len(names) + 1, np.int64)
+    if len(ids):
+        at = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+        code = np.where(ids[at] == wanted, held[at], len(names) + 1)
+    return np.where(known, code, len(names)), [*names, NO_SOCKET, _UNKNOWN]
