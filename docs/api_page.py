@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import pkgutil
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import wsktrace
-import wsktrace.stats
-import wsktrace.trace
 from wsktrace.schema import TABLES
 
 if TYPE_CHECKING:
@@ -17,37 +18,45 @@ if TYPE_CHECKING:
 __all__ = ["api_page", "as_markdown"]
 
 _SECTIONS = ("Args", "Returns", "Raises", "Attributes", "Yields")
-#: Public names beside those of ``wsktrace.__all__``: what its objects give, and what adds up.
-BESIDE = ("Histogram", "merge")
+#: Heading, a sentence, and what stands below it.
+GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("The trace", "", ("wsktrace.trace:Trace",)),
+    ("Pictures", "`trace.plot` gives them.", ("wsktrace.plots:Plots",)),
+    (
+        "One of them",
+        "What `trace.finding`, `trace.irp` and `trace.socket` give. In a notebook each shows itself.",
+        ("wsktrace.subjects:Finding", "wsktrace.subjects:IrpUse", "wsktrace.subjects:Socket"),
+    ),
+    (
+        "Stories",
+        "What `.story` and `trace.stories` give.",
+        ("wsktrace.report.story:Stories", "wsktrace.report.story:Story", "wsktrace.report.story:Line"),
+    ),
+    ("Two traces", "What `trace.diff` gives.", ("wsktrace.report.difference:Difference",)),
+    (
+        "Histograms",
+        "In `wsktrace.stats`.",
+        ("wsktrace.stats:Histogram", "wsktrace.stats:merge", "wsktrace.stats:merge_latency"),
+    ),
+)
+#: Class → what its objects are called on the page.
+OBJECTS = {"Plots": "trace.plot", "IrpUse": "irp", "Stories": "trace.stories"}
 
 
 def api_page(note: str) -> str:
     """Return the page; ``note`` stands below its head."""
     exported = {name: getattr(wsktrace, name) for name in wsktrace.__all__ if not name.startswith("__")}
     errors = [v for v in exported.values() if isinstance(v, type) and issubclass(v, BaseException)]
-    functions = [v for v in exported.values() if inspect.isfunction(v)]
-    classes = [v for v in exported.values() if isinstance(v, type) and v not in errors]
     parts = ["# Python", "", note, "", _INTRO, ""]
-    for function in sorted(functions, key=lambda f: f.__name__ != "open"):
-        parts += [f"## wsktrace.{function.__name__}", "", *_callable(function), ""]
-    given = [
-        kind for name, kind in vars(wsktrace.trace).items() if name in wsktrace.trace.__all__ and isinstance(kind, type)
-    ]
-    for kind in sorted({*classes, *given}, key=lambda kind: (kind.__name__ != "Trace", kind.__name__)):
-        parts += _class(kind)
-    parts += ["## Histograms", "", "In `wsktrace.stats`.", ""]
-    for name in BESIDE:
-        value = getattr(wsktrace.stats, name)
-        if isinstance(value, type):
-            parts += [
-                f"### {value.__name__}",
-                "",
-                as_markdown(inspect.getdoc(value) or ""),
-                "",
-                *_members(value, "####"),
-            ]
-        else:
-            parts += [f"### {value.__name__}", "", *_callable(value), ""]
+    for name in ("open", "load"):
+        parts += [f"## wsktrace.{name}", "", *_callable(exported.pop(name)), ""]
+    for heading, sentence, names in GROUPS:
+        parts += [f"## {heading}", "", *([sentence, ""] if sentence else [])]
+        for dotted in names:
+            value = pkgutil.resolve_name(dotted)
+            exported.pop(value.__name__, None)
+            parts += _class(value) if isinstance(value, type) else [f"### {value.__name__}", "", *_callable(value), ""]
+    assert exported.keys() == {error.__name__ for error in errors}, "a public name without a place on the page"
     parts += ["## Errors", "", "| error | is a | when |", "|---|---|---|"]
     for error in sorted(errors, key=lambda error: (len(error.__mro__), error.__name__)):
         sentence = _inline(_paragraphs(error)[0])
@@ -62,42 +71,39 @@ when something needs them."""
 
 
 def _class(kind: type) -> list[str]:
-    """Return the section of a class."""
-    home = f"wsktrace.{kind.__name__}" if kind.__name__ in wsktrace.__all__ else kind.__name__
-    lines = [f"## {home}", "", as_markdown(inspect.getdoc(kind) or ""), ""]
+    """Return the part of a class: what it is, its fields or tables, its members."""
+    lines = [f"### {kind.__name__}", "", as_markdown(inspect.getdoc(kind) or ""), ""]
     if kind is wsktrace.Trace:
-        lines += [
-            "Its tables, each a data frame (columns: [tables](tables.md)):",
-            "",
-            "| attribute | one row is |",
-            "|---|---|",
-        ]
+        lines += ["Its tables, each a data frame (columns: [tables](tables.md)):", ""]
+        lines += ["| attribute | one row is |", "|---|---|"]
         lines += [f"| `trace.{name}` | {table.row[0].lower()}{table.row[1:]} |" for name, table in TABLES.items()]
         lines.append("")
-    return [*lines, *_members(kind, "###", without=set(TABLES) if kind is wsktrace.Trace else set())]
+    if dataclasses.is_dataclass(kind):
+        fields = ", ".join(f"`{field.name}`" for field in dataclasses.fields(kind))
+        lines += [f"Fields: {fields}", ""]
+    return [*lines, *_members(kind, without=set(TABLES) if kind is wsktrace.Trace else set())]
 
 
-def _members(kind: type, heading: str, without: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
+def _members(kind: type, without: set[str]) -> list[str]:
+    """Return the parts of the public members, those of private base classes included."""
+    held = {name: value for base in reversed(kind.__mro__[:-1]) for name, value in vars(base).items()}
     lines: list[str] = []
-    for name, value in vars(kind).items():
+    for name, value in held.items():
         if name.startswith("_") or name in without:
             continue
-        if isinstance(value, property):
-            lines += [f"{heading} {_owner(kind)}{name}", "", as_markdown(inspect.getdoc(value) or ""), ""]
+        head = f"#### {OBJECTS.get(kind.__name__, kind.__name__.lower())}.{name}"
+        if isinstance(value, (property, cached_property)):
+            lines += [head, "", as_markdown(inspect.getdoc(value) or ""), ""]
         elif isinstance(value, (classmethod, staticmethod)):
-            lines += [f"{heading} {kind.__name__}.{name}", "", *_callable(value.__func__, kind), ""]
+            lines += [f"#### {kind.__name__}.{name}", "", *_callable(value.__func__), ""]
         elif inspect.isfunction(value):
-            lines += [f"{heading} {_owner(kind)}{name}", "", *_callable(value, kind), ""]
+            lines += [head, "", *_callable(value), ""]
     return lines
 
 
-def _owner(kind: type) -> str:
-    return "trace.plot." if kind.__name__ == "Plots" else f"{kind.__name__.lower()}."
-
-
-def _callable(function: Callable[..., Any], owner: type | None = None) -> list[str]:
+def _callable(function: Callable[..., Any]) -> list[str]:
     """Return signature and docstring; the comment says whose, and a test compares."""
-    path = ".".join(filter(None, (function.__module__, owner and owner.__name__, function.__name__)))
+    path = f"{function.__module__}.{function.__qualname__}"
     return [
         f"<!-- signature of: {path} -->",
         "```python",
