@@ -38,9 +38,10 @@ FINDINGS = Table(
         Column(
             "source_file",
             "string",
-            "file of the driver's source, as the TMF names it: where the driver's last own message stands that the"
-            " thread traced before the last operation of the evidence that the driver made, at most 10 ms before; not"
-            " the call's own line. Null without symbols, and where a loss or other code may stand between",
+            "file of the source, as the TMF names it: where the last message stands, of those that the given symbols"
+            " describe, that the thread traced before the last operation of the evidence that the driver made, at most"
+            " 10 ms before; not the call's own line. Null without symbols, and where a loss or other code may stand"
+            " between",
         ),
         Column("source_line", "uint32", "line of that message in that file"),
     ),

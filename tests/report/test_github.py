@@ -56,7 +56,7 @@ def test_findings(faked: Any, tmp_path: Path) -> None:
     assert message.startswith(
         "the descriptor was released while a creation that uses it was pending\n2026-11-20 14:02:16"
     )
-    assert "last own message" in message
+    assert "the last message that the thread traced before" in message
     assert commands[2][1]["title"] == "WSK-IRP-NEVER-COMPLETED (suspect: the trace ends too early)"
     assert others[0].startswith("3 events lost: ")
     assert others[1].endswith("2 broken rules (1 error, 1 warning), 1 suspect, 2 IRPs are pending at the end")

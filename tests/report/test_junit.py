@@ -53,7 +53,7 @@ def test_each_kind_of_case(faked: Any) -> None:
     document, cases = read(faked(rows, events_lost=3))
     (failure,) = cases["WSK-SD-EARLY-RELEASE"].result
     assert (failure.type, failure.message.endswith("was pending (and 1 more)")) == ("error", True)
-    assert "after socket.c:7" in failure.text
+    assert "after the message at socket.c:7" in failure.text
     messages = {name: case.result[0].message for name, case in cases.items() if case.result}
     assert messages["WSK-IRP-NEVER-COMPLETED"].startswith("1 suspect: 2 U-CAP")
     assert messages["WSK-SD-LEAK"].startswith("not decided: 1 U-CAP")

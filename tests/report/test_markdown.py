@@ -47,7 +47,7 @@ def test_what_it_says(faked: Any) -> None:
     assert "1 broken rule (1 error), 1 suspect, 2 IRPs are pending at the end" in tags.text
     assert "3 events lost: what is missing can turn a verdict into unknown or suspect" in tags.text
     assert "ffffb10a`2c41e8a0" in tags.text, "what is pending"
-    assert "after the driver's message at socket.c:412" in tags.text
+    assert "after the message at socket.c:412" in tags.text
     assert "WskControlClient enter" in tags.text, "the evidence"
     assert "The cached descriptor of a creation is not released before" in tags.text
     assert tags.tags.count("details") == tags.tags.count("summary") == 2

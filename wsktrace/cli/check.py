@@ -87,6 +87,9 @@ def command(
 
     TRACE is an .etl file, or one packed as .gz or .zip.
 
+    With --symbols (or --download) each finding names the source file and line of the last message that its thread
+    traced before, where the trace can tell.
+
     Exit status: 0 no rule failed; 1 a rule that is the driver's duty failed (see --fail-on); 2 the trace could not
     be judged.
     """

@@ -66,7 +66,7 @@ def _annotation(command: str, finding: dict[str, Any], root: SourceRoot | None) 
         f"{name} {address_text(finding[key])}" for name, key in (("IRP", "irp"), ("socket", "socket")) if finding[key]
     ]
     if file:
-        about.append("the place is that of the driver's last own message before")
+        about.append("the place is that of the last message that the thread traced before")
     return _command(command, properties, f"{clean(finding['message'])}\n{', '.join(about)}")
 
 

@@ -132,6 +132,6 @@ def _told(finding: dict[str, Any]) -> str:
     if finding["evidence"]:
         about.append(f"operations {', '.join(map(str, finding['evidence'][:6]))}")
     if finding["source_file"]:
-        about.append(f"after {finding['source_file']}:{finding['source_line']}")
+        about.append(f"after the message at {finding['source_file']}:{finding['source_line']}")
     told = f"{clock_text(finding['time'], date=True)} UTC {finding['severity']}: {finding['message']}"
     return clean(told + (f" [{'; '.join(about)}]" if about else ""))

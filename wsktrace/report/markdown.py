@@ -108,7 +108,7 @@ def _section(finding: dict[str, Any], operations: dict[int, dict[str, Any]], roo
     if finding["reason"]:
         about.append(f"{finding['reason']}: {REASONS.get(finding['reason'], '')}")
     if file := place(finding, root):
-        about.append(f"after the driver's message at {file}:{finding['source_line']}")
+        about.append(f"after the message at {file}:{finding['source_line']}")
     lines.append(f"{' · '.join(map(escape, about))}\n")
     shown = [operations[row] for row in finding["evidence"][:MOST_EVIDENCE] if row in operations]
     if shown:

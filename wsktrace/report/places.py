@@ -1,8 +1,9 @@
-"""Where in the driver's source a finding stands: the place of the driver's last own message before the operation.
+"""Where in the driver's source a finding stands: the place of the last message that its thread traced before.
 
 WPP messages have a file and a line where a TMF describes them; the calls of WSK have none. So the nearest thing that a
 trace can tell is the message that the same thread traced last. It is told only where nothing can stand between that
-is not seen: not across a loss, not from before the driver's code was entered or left, not from long ago.
+is not seen: not across a loss, not from before the driver's code was entered or left, not from long ago. Messages do
+not say which binary they are of: who gives the symbols of the driver alone gets the driver's messages alone.
 """
 
 from __future__ import annotations

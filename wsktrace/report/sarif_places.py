@@ -34,7 +34,7 @@ _COLUMNS: Final = [
     "operation_id", "time", "cpu", "tid", "pid", "op", "phase", "socket", "irp", "status", "status_name", "irql",
     "record_buffer", "record_offset",
 ]  # fmt: skip
-_NO_LINE: Final = "the driver's last own message on that thread before; not the line of the call itself"
+_NO_LINE: Final = "the last message that the thread traced before; not the line of the call itself"
 
 
 class Places:
