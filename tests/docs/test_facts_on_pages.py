@@ -43,7 +43,10 @@ def test_keys_of_the_json_page_are_those_of_the_json(tmp_path: Path, capsys: pyt
     )
     assert keys(whole) == set(told)
     assert keys(finding) == set(told["findings"][0])
+    coverage, lines = coverage.split("## JSON lines")
     assert keys(coverage) == set(told["coverage"])
+    run(["check", str(sample), "--format", "jsonl", "--coverage", "--notes"])
+    assert keys(lines) == {json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()}
 
 
 def keys(text: str) -> set[str]:
