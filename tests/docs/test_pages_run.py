@@ -59,7 +59,7 @@ def test_page(page: Path, tmp_path: Path) -> None:
         ("```sh\nrm -rf net\n```", "neither of wsktrace nor in the list"),
         ("```sh\nwsktrace check net.etl | perl\n```", "what is 'perl'"),
         ("```sh\nwsktrace latency nowhere.etl\n```", "exit status 2, not {0}"),
-        ("```sh\nwsktrace check good.etl   # exit status 1\n```", "exit status 0, not {1}"),
+        ("```sh\nwsktrace check samples/clean.etl   # exit status 1\n```", "exit status 0, not {1}"),
         ("```console\n$ wsktrace --version\nwsktrace 0.0.0\n```", "prints another text"),
         ("<!-- signature of: wsktrace.load -->\n```python\ndef load(path: str) -> int: ...\n```", "the signature is"),
     ],
