@@ -99,7 +99,7 @@ def socket_facts(index: Index, socket: dict[str, Any]) -> Facts:
         "" if socket["protocol"] is None else protocol(socket["protocol"]),
     ]
     closing, closed = socket["close_time"], socket["closed_time"]
-    close = "never called in this trace"
+    close = "not accepted by the driver" if index.refused(socket) else "never called in this trace"
     if closing is not None:
         close = f"{clock_text(closing, date=True)} UTC"
         close += (

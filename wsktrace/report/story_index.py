@@ -9,7 +9,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.report.story_requests import Requests
-from wsktrace.report.story_rows import Columns, Groups
+from wsktrace.report.story_rows import Columns, Groups, union
 from wsktrace.report.words import SEVERITIES, VERDICTS, rows
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ __all__ = ["Index", "worst_first"]
 
 #: Facts about an IRP that belong to the story of its socket, too.
 _TOLD_OF_SOCKETS: Final = ("IrpCancel", "IrpWait", "IrpMarkPending", "IrpCompleteUp")
+#: Rows of operations of sockets that are kept for the next story about the same socket.
+_KEPT: Final = 4 << 20
+#: Callbacks of one context looked through for the return of one of them.
+_NEXT_CALLBACKS: Final = 64
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -41,6 +45,7 @@ class Index:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._socket_rows: dict[int, NDArray[np.int64]] = {}
 
     @cached_property
     def operations(self) -> Columns:
@@ -184,16 +189,40 @@ class Index:
 
     def of_socket(self, socket: dict[str, Any]) -> NDArray[np.int64]:
         """Return the operations of a socket, the callbacks on it as far as its context tells them apart included."""
+        known = self._socket_rows.get(socket["socket_id"])
+        if known is None:
+            if sum(map(len, self._socket_rows.values())) > _KEPT:
+                self._socket_rows.clear()
+            known = self._socket_rows[socket["socket_id"]] = self._rows_of_socket(socket)
+        return known
+
+    def _rows_of_socket(self, socket: dict[str, Any]) -> NDArray[np.int64]:
         own = self._of_socket.of(socket["socket_id"])
         birth, closed = socket["birth_operation"], socket["closed_operation"]
-        parts = [own, self.rows_of([birth])]
+        parts = [own, self.rows_of([birth]), self.accept_return(socket)]
+        if socket["irp_id"] is not None:
+            parts.append(self.of_irp(socket["irp_id"]))
         last = closed if closed is not None else _NEVER
         loose = self._within(self._loose_by_socket.of(socket["socket"]), socket["load"], birth, last)
         calls = self._callbacks.of(socket["context"] or 0)
         if len(calls):
             calls = self._within(calls, socket["load"], birth, last)
             parts.append(calls[self._alone(socket["context"], calls)])
-        return np.unique(np.concatenate([*parts, loose]))
+        return union(*parts, loose)
+
+    def accept_return(self, socket: dict[str, Any]) -> NDArray[np.int64]:
+        """Return where the WskAcceptEvent callback that brought a socket returned; no row where that is not known."""
+        ops, birth = self.operations, self.rows_of([socket["birth_operation"]])
+        if not len(birth) or ops.take("phase", birth)[0] != "callback":
+            return birth[:0]
+        of = self._callbacks.of(ops.take("socket_context", birth)[0] or 0)
+        at = of[np.searchsorted(of, birth[0], "right") :][:_NEXT_CALLBACKS]
+        at = at[ops.is_at("phase", at, "callback_return") & ops.is_at("op", at, *ops.take("op", birth))]
+        return at[[tid == ops.take("tid", birth)[0] for tid in ops.take("tid", at)]][:1]
+
+    def refused(self, socket: dict[str, Any]) -> bool:
+        """Whether the driver did not accept the socket that a callback brought."""
+        return any(self.operations.take("status", self.accept_return(socket)))
 
     def _within(self, at: NDArray[np.int64], load: int, first: int, last: int) -> NDArray[np.int64]:
         if not len(at):

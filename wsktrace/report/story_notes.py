@@ -146,6 +146,8 @@ def irp_end(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Line]]:
 
 def socket_end(index: Index, socket: dict[str, Any]) -> list[tuple[int | None, Line]]:
     """Return a note where the end of a socket is not in the trace."""
+    if index.refused(socket):
+        return []
     end = index.end_ns(socket["load"])
     told = []
     if socket["closed_time"] is None and socket["close_time"] is not None:

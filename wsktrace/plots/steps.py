@@ -115,7 +115,8 @@ def drawable(
     times: NDArray[np.int64], counts: NDArray[np.int64], first: int, last: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return a curve from ``first`` to ``last``; where it has too many steps, their highest in equal parts of time."""
-    times, counts = np.concatenate([[first], times]), np.concatenate([[0], counts])
+    inside = times < last  # what is open at the end goes on to the edge of the picture
+    times, counts = np.concatenate([[first], times[inside]]), np.concatenate([[0], counts[inside]])
     if len(times) > MOST_STEPS:
         edges = np.linspace(first, last, MOST_STEPS // 2 + 1).astype(np.int64)[:-1]
         at = np.searchsorted(times, edges, side="left")
