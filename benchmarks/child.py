@@ -22,6 +22,7 @@ TASKS = {
     "lives": ("benchmarks.micro_model", "lives"),
     "rules": ("benchmarks.micro_model", "rules"),
     "images": ("benchmarks.micro_model", "images"),
+    "latency": ("benchmarks.micro_stats", "latency"),
 }
 
 

@@ -24,12 +24,14 @@ MICRO: dict[str, tuple[tuple[str, str, str], ...]] = {
     "lives": (("native", "make-native", "small-usual"),),
     "rules": (("native", "make-native", "small-usual"),),
     "images": (),
+    "latency": (),
 }
 
 
 def micro(run: Run) -> None:
     """Measure all that were asked for, in turns."""
     contestants = {}
+    given: dict[str, Any]
     for name, traces in MICRO.items():
         key = f"micro.{name}"
         if not run.wants(key):
@@ -39,6 +41,8 @@ def micro(run: Run) -> None:
         except NotMeasuredError as why:
             run.skip(key, str(why))
             continue
+        if name == "latency":
+            given["counts"] = [run.size.small, run.size.large]
         contestants[key] = partial(child, name, **given)
     samples, failed = in_turns("micro", run.size.slow_rounds, contestants) if contestants else ({}, [])
     for key, found in samples.items():

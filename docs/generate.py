@@ -6,24 +6,28 @@ exits with 1 where there are any.
 
 from __future__ import annotations
 
-import re
 import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
+from api_page import api_page
+from page_blocks import OUTPUT, Block, blocks
+from page_blocks import commands as typed
+from page_sandbox import Sandbox
 
-import wsktrace
 from wsktrace.cli.main import VERBS
 from wsktrace.cli.schema_ import as_markdown
-from wsktrace.report.rules import explanation, head, listing
+from wsktrace.report.rules import head, listing
 from wsktrace.rules.registry import RULES
 from wsktrace.rules.rule import SEVERITIES
 from wsktrace.schema import TABLES
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Iterator
 
     from wsktrace.rules.registry import Rule
@@ -33,33 +37,74 @@ ROOT = DOCS.parent
 NOTE = "<!-- written by docs/generate.py; change the code, not this page -->"
 BEGIN = "<!-- head written by docs/generate.py from the rule's declaration; write below the end mark -->"
 END = "<!-- end of the head -->"
+LLMS = """# wsktrace
+
+> Reads an ETW trace (.etl) of a Windows kernel driver that calls WskSocket, and judges what happened: which IRPs hang,
+> which of {rules} rules of the Winsock Kernel contract were broken, which operations prove it, how long calls took.
+
+## For a program
+
+- Start with `wsktrace check net.etl --format json`. Stdout holds the result and nothing else.
+- Exit status: 0 no rule failed, 1 a rule failed, 2 the command could not do its work; then one line on stderr says why.
+- `fail` is proven. `suspect` is not: `reason` says what the trace lacks. Do not report a suspect as a bug.
+- `wsktrace rule ID --format json` explains a rule; `wsktrace schema --format json` lists tables and columns.
+- A null is a fact that the trace does not show. It is never zero.
+- Addresses are 64-bit; in a data frame compare them as numpy.uint64.
+
+## Verbs
+
+{verbs}
+
+## Tables
+
+{tables}
+
+## Pages
+
+{links}
+"""
 
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield each generated page with the text that it should have."""
     yield DOCS / "reference" / "tables.md", tables()
     yield DOCS / "reference" / "commands.md", commands()
+    yield DOCS / "reference" / "python.md", api_page(NOTE)
+    yield DOCS / "llms.txt", llms()
+    yield DOCS / "reference" / "formats.md", endings((DOCS / "reference" / "formats.md").read_text("utf-8"))
     yield DOCS / "rules" / "index.md", rules_index()
     yield DOCS / "rules" / "seed.md", seed_page()
-    for path in (ROOT / "README.md", DOCS / "tutorial" / "first-look.md"):
-        yield path, with_output(path.read_text("utf-8"))
+    for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
+        if path.parent != DOCS / "rules" and OUTPUT.search(held := path.read_text("utf-8")):
+            yield path, with_output(held)
     for rule in RULES.values():
         path = DOCS / "rules" / f"{rule.id}.md"
         yield path, rule_page(rule, path.read_text("utf-8") if path.exists() else "")
 
 
 def with_output(held: str) -> str:
-    """Return a page with what its commands print now; each stands in a comment above its output."""
+    """Return a page with what its commands print now; each stands in a comment above its output.
 
-    def printed(match: re.Match[str]) -> str:
-        verb, subject = match["command"].split()
-        if verb == "rule":
-            return f"{match['mark']}\n```\n{explanation(RULES[subject])}```"
-        assert verb == "check"
-        with wsktrace.open(ROOT / subject) as trace:
-            return f"{match['mark']}\n```\n{trace.render('text')}```"
+    ``output of: python above`` is what the block of Python before it prints; ``; first 20 lines`` cuts the rest off.
+    """
+    with TemporaryDirectory() as folder, Sandbox(Path(folder), held) as sandbox:
 
-    return re.sub(r"(?P<mark><!-- output of: (?P<command>.*?) -->)\n```\n.*?```", printed, held, flags=re.DOTALL)
+        def printed(match: re.Match[str]) -> str:
+            line, _, cut = match["command"].partition("; first ")
+            if line == "python above":
+                before = [block for block in blocks(held[: match.start()]) if block.language == "python"]
+                text = sandbox.python(before[-1].text, "page")
+            else:
+                (command,) = typed(Block(1, "sh", f"wsktrace {line}"))
+                ran = sandbox.run(command)
+                assert ran.status < 2, ran
+                text = ran.stdout
+            shown = [kept.rstrip() for kept in text.rstrip().splitlines()]
+            if cut:
+                shown = [*shown[: int(cut.split()[0])], "…"]
+            return "\n".join([match["mark"], "```", *shown, "```"])
+
+        return OUTPUT.sub(printed, held)
 
 
 def tables() -> str:
@@ -87,7 +132,7 @@ def _command(command: click.Command) -> list[str]:
     options = [p for p in command.params if isinstance(p, click.Option)]
     usage = " ".join(["wsktrace", command.name or "", *(a.metavar or a.human_readable_name.upper() for a in arguments)])
     help_ = "\n".join(line.strip() for line in (command.help or "").replace("\b", "").strip().splitlines())
-    lines = [f"    {usage}{' [OPTIONS]' if options else ''}", "", help_]
+    lines = ["```text", f"{usage}{' [OPTIONS]' if options else ''}", "```", "", help_]
     if options:
         lines += ["", "| option | meaning |", "|---|---|"]
         lines += [f"| `{_cell(_names(option))}` | {_cell(_meaning(option))} |" for option in options]
@@ -106,6 +151,30 @@ def _choices(option: click.Option) -> str:
 def _meaning(option: click.Option) -> str:
     default = f" Default: {option.default}." if option.show_default and option.default is not None else ""
     return f"{option.help or ''}{default}".strip()
+
+
+def endings(held: str) -> str:
+    """Return the page of formats with the endings that each verb knows."""
+    lines = ["| verb | endings of `-o` |", "|---|---|"]
+    for verb, (module, _) in VERBS.items():
+        known: dict[str, str] = getattr(import_module(module), "ENDINGS", {})
+        if known:
+            lines.append(f"| `{verb}` | {', '.join(f'`{ending}`' for ending in known)} |")
+    begin, end = "<!-- endings: written by docs/generate.py -->\n", "<!-- end of the endings -->"
+    before, _, rest = held.partition(begin)
+    return f"{before}{begin}" + "\n".join(lines) + f"\n{end}{rest.partition(end)[2]}"
+
+
+def llms() -> str:
+    """Return the short account for agents: what to run, what comes out, where to read on."""
+    verbs = "\n".join(f"- `wsktrace {verb}`: {sentence}" for verb, (_, sentence) in VERBS.items())
+    tables = "\n".join(f"- `{t.name}`: {t.row}" for t in TABLES.values())
+    links = "\n".join(
+        f"- [{title}]({path.relative_to(DOCS).as_posix()})"
+        for path in sorted(DOCS.rglob("*.md"))
+        if not path.name.startswith("WSK-") and (title := path.read_text("utf-8").partition("\n")[0].removeprefix("# "))
+    )
+    return LLMS.format(rules=len(RULES), verbs=verbs, tables=tables, links=links)
 
 
 def rules_index() -> str:

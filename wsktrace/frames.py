@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
@@ -17,14 +17,13 @@ __all__ = ["FindingsFrame"]
 class FindingsFrame(pd.DataFrame):
     """The table ``findings``. Whatever is made of it, a row, a part, a copy, is a plain data frame."""
 
-    _metadata: ClassVar[list[str]] = ["trace_facts"]
-    trace_facts: TraceFacts
+    _facts_of: Callable[[], TraceFacts] | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, facts: TraceFacts) -> Self:
-        """Return the frame of a trace's findings."""
+    def of(cls, frame: pd.DataFrame, facts: Callable[[], TraceFacts]) -> Self:
+        """Return the frame of a trace's findings; ``facts`` are asked for by the card alone."""
         made = cls(frame)
-        made.trace_facts = facts
+        made._facts_of = facts
         return made
 
     @property
@@ -35,7 +34,7 @@ class FindingsFrame(pd.DataFrame):
         from wsktrace.report.card import findings_card
         from wsktrace.report.console import trust
 
-        return findings_card(self._rows(), trust(self.trace_facts))
+        return findings_card(self._rows(), trust(self._facts_of()) if self._facts_of is not None else [])
 
     def _rows(self) -> list[dict[str, Any]]:
         names = ["finding_id", "rule", "verdict", "severity", "message", "ignored"]

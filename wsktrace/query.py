@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-__all__ = ["FUNCTIONS", "Session", "SqlError", "table_columns"]
+__all__ = ["FUNCTIONS", "Session", "SqlError", "last_result", "table_columns"]
 
 #: Signature → what it gives; what ``--help`` and the documentation show.
 FUNCTIONS: dict[str, str] = {
@@ -84,6 +84,7 @@ class Session:
 
         self._sources = dict(sources)
         self._built: set[str] = set()
+        self._result: Any = None
         self._duckdb = _duckdb()
         self._spill = tempfile.TemporaryDirectory(prefix="wsktrace-sql-", ignore_cleanup_errors=True)
         self._database = self._duckdb.connect(":memory:")
@@ -97,7 +98,7 @@ class Session:
     def run(self, sql: str) -> Iterator[pa.RecordBatchReader | None]:
         """Run statements in order; each gives its rows, or None where it has none.
 
-        Rows must be taken before the next statement runs. Timestamps are ns UTC.
+        Rows that were not taken when the next statement runs are gone. Timestamps are ns UTC.
 
         Raises:
             SqlError: a statement that duckdb refuses; the message is one line.
@@ -105,6 +106,7 @@ class Session:
         try:
             for statement in self._database.extract_statements(sql):
                 self._build(statement.query)
+                self._release()
                 if statement.type.name in _WITHOUT_ROWS:
                     self._database.execute(statement.query)
                     yield None
@@ -113,6 +115,12 @@ class Session:
                 yield None if relation is None else self._reader(relation)
         except self._duckdb.Error as error:
             raise self._told(error) from None
+
+    def _release(self) -> None:
+        """End the result that is open, if any: duckdb runs one statement at a time."""
+        if self._result is not None:
+            self._result.close()
+        self._result = None
 
     def count(self, sql: str) -> int:
         """Return how many statements these are; ``SqlError`` where they cannot be parsed."""
@@ -134,7 +142,7 @@ class Session:
         import pyarrow as pa
 
         read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-        held = read(_ROWS)
+        held = self._result = read(_ROWS)
         schema = pa.schema([field.with_type(_shown(field.type)) for field in held.schema])
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -189,6 +197,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of the tables and of what was spilled to the disk."""
+        self._release()
         self._database.close()
         self._spill.cleanup()
 
@@ -199,6 +208,17 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def last_result(source: Source, sql: str) -> pa.Table:
+    """Return the rows of the last of some statements; a table without columns where it has none."""
+    import pyarrow as pa
+
+    result = pa.table({})
+    with Session({"trace": source}) as session:
+        for reader in session.run(sql):
+            result = pa.table({}) if reader is None else reader.read_all()
+    return result
 
 
 def table_columns(kind: str) -> set[str]:
@@ -262,14 +282,15 @@ def _cast(values: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
 _KIND = re.compile(
     r"^(?:.*Python exception occurred while executing the UDF: ValueError: )?(?:[A-Z][A-Za-z ]*? Error: )?"
 )
+_PLACE = re.compile(r"\n+LINE \d+: ")
 _NO_TABLE = re.compile(r"^Table with name (.+) does not exist!")
 _CANDIDATES = re.compile(r"\n?Candidate bindings: (.*)")
 
 
 def _one_line(text: str) -> SqlError:
     """Return duckdb's message as one line, and the lines that show the place."""
-    told, _, where = text.partition("\n\nLINE ")
-    where = f"LINE {where}" if where else ""
+    at = _PLACE.search(text)
+    told, where = (text[: at.start()], text[at.start() :].strip("\n")) if at else (text, "")
     told = _KIND.sub("", told)
     if no_table := _NO_TABLE.match(told):
         near = get_close_matches(no_table[1].lower(), TABLES, n=1)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from wsktrace.report.facts import TraceFacts
     from wsktrace.report.story import Stories, Story
 
 __all__ = ["Finding", "IrpUse", "Socket", "single"]
@@ -28,6 +29,9 @@ class _Trace(Protocol):
 
     @property
     def stories(self) -> Stories: ...
+
+    @property
+    def summary(self) -> TraceFacts: ...
 
 
 def single(trace: _Trace, table: str, which: int | str) -> int:
@@ -44,6 +48,15 @@ def single(trace: _Trace, table: str, which: int | str) -> int:
     told = ", ".join(f"{row[name]} ({clock_text(row[time])})" for row in held)
     more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
     raise UsageError(f"{clean(which)} was used {len(found):,} times; give an id: {told}{more}")
+
+
+def _losses(trace: _Trace) -> list[str]:
+    """Return what was lost or damaged in words, nothing where nothing was."""
+    from wsktrace.report.console import trust
+
+    facts = trace.summary
+    lost = facts.events_lost or facts.buffers_lost or facts.damaged_bytes or facts.damaged_buffers
+    return trust(facts)[:2] if lost else []
 
 
 class _Subject:
@@ -125,7 +138,7 @@ class IrpUse(_Subject):
     def _repr_html_(self) -> str:
         from wsktrace.report.card_story import subject_card
 
-        return subject_card(self.story)
+        return subject_card(self.story, trusted=_losses(self._trace))
 
 
 class Socket(_Subject):
@@ -159,7 +172,7 @@ class Socket(_Subject):
     def _repr_html_(self) -> str:
         from wsktrace.report.card_story import subject_card
 
-        return subject_card(self.story)
+        return subject_card(self.story, trusted=_losses(self._trace))
 
 
 class Finding(_Subject):
@@ -185,7 +198,7 @@ class Finding(_Subject):
     def __repr__(self) -> str:
         from wsktrace.units import clean
 
-        return f"<wsktrace.Finding {self._row['rule']} {self._row['verdict']}: {clean(self._row['message'])}>"
+        return clean(f"<wsktrace.Finding {self._row['rule']} {self._row['verdict']}: {self._row['message']}>")
 
     def _repr_html_(self) -> str:
         from wsktrace.arrow import matching

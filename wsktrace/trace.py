@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, overload
 
-from wsktrace.errors import UsageError
-from wsktrace.report.facts import TraceFacts
 from wsktrace.schema import TABLES, table
+from wsktrace.sources import Loaded
 from wsktrace.subjects import Finding
 
 if TYPE_CHECKING:
@@ -23,31 +21,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    from wsktrace.decode.contents import Contents
     from wsktrace.plots import Plots
     from wsktrace.report.difference import Difference
+    from wsktrace.report.facts import TraceFacts
     from wsktrace.report.provenance import Provenance
     from wsktrace.report.story import Stories, Story
+    from wsktrace.sources import Source
     from wsktrace.subjects import IrpUse, Socket
 
 __all__ = ["Finding", "Trace", "load", "open"]
-
-
-class _Source(Protocol):
-    """Where a trace's tables come from: an analysis of an .etl, or a folder of Parquet files."""
-
-    def table(self, name: str) -> pa.Table: ...
-
-    def facts(self) -> TraceFacts: ...
-
-    def info(self) -> dict[str, Any]: ...
-
-    def events(self, **chosen: Any) -> pa.Table: ...
-
-    @property
-    def contents(self) -> Contents: ...
-
-    def close(self) -> None: ...
 
 
 def open(  # noqa: A001 -- wsktrace.open reads as it should
@@ -112,38 +94,7 @@ def load(directory: str | os.PathLike[str]) -> Trace:
     """Open a folder that ``Trace.to_parquet`` or ``wsktrace export`` wrote; ``FormatError`` where it is none."""
     from wsktrace import store
 
-    return Trace(_Loaded(store.read(directory)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """The source of a trace that was loaded from Parquet."""
-
-    stored: Any
-
-    def table(self, name: str) -> pa.Table:
-        found: pa.Table = self.stored.table(name)
-        return found
-
-    def dataset(self, name: str) -> ds.Dataset:
-        found: ds.Dataset = self.stored.dataset(name)
-        return found
-
-    def facts(self) -> TraceFacts:
-        return TraceFacts.from_json(self.stored.facts)
-
-    def info(self) -> dict[str, Any]:
-        return self.facts().to_json()
-
-    def events(self, **chosen: Any) -> pa.Table:  # noqa: ARG002 -- there is no .etl to take them from
-        raise UsageError("a loaded trace has its tables only; open the .etl to read its events: wsktrace.open")
-
-    @property
-    def contents(self) -> Contents:
-        raise UsageError("a loaded trace has its tables only; the driver's messages are in the .etl: wsktrace.open")
-
-    def close(self) -> None:
-        pass  # each table is read whole; no file stays open
+    return Trace(Loaded(store.read(directory)))
 
 
 class Trace:
@@ -153,7 +104,7 @@ class Trace:
     gives them as Arrow tables, without a copy.
     """
 
-    def __init__(self, source: _Source) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
         self._facts: TraceFacts | None = None
         self._arrow: dict[str, pa.Table] = {}
@@ -173,7 +124,9 @@ class Trace:
     def frame(self, name: str) -> pd.DataFrame:
         """Return a table of schema.py as a pandas data frame with Arrow-backed types; words are strings in it."""
         if name not in self._frames:
-            self._frames[name] = _to_pandas(self.arrow(name))
+            from wsktrace.arrow import to_pandas
+
+            self._frames[name] = to_pandas(self.arrow(name))
         return self._frames[name]
 
     @property
@@ -207,7 +160,7 @@ class Trace:
         if self._findings is None:
             from wsktrace.frames import FindingsFrame
 
-            self._findings = FindingsFrame.of(self.frame("findings"), self.summary)
+            self._findings = FindingsFrame.of(self.frame("findings"), lambda: self.summary)
         return self._findings
 
     @property
@@ -227,7 +180,7 @@ class Trace:
 
     def relation(self, name: str) -> pa.Table | ds.Dataset:
         """Return a table of schema.py to be queried: of a loaded trace a data set, of which no row is read yet."""
-        if isinstance(self._source, _Loaded) and name not in self._arrow:
+        if isinstance(self._source, Loaded) and name not in self._arrow:
             return self._source.dataset(table(name).name)
         return self.arrow(name)
 
@@ -246,15 +199,11 @@ class Trace:
             UsageError: a statement that duckdb refuses, or that reaches for files.
             MissingDependency: duckdb is not installed.
         """
-        import pyarrow as pa
+        from wsktrace.arrow import to_pandas
+        from wsktrace.query import last_result
 
-        from wsktrace.query import Session
-
-        result = pa.table({})
-        with Session({"trace": self.relation}) as session:
-            for reader in session.run(query):
-                result = pa.table({}) if reader is None else reader.read_all()
-        return result if arrow else _to_pandas(result)
+        result = last_result(self.relation, query)
+        return result if arrow else to_pandas(result)
 
     def diff(
         self, other: Trace, *, by: Sequence[str] = ("op",), op: str | Iterable[str] = (), margin: float = 1.05
@@ -263,7 +212,7 @@ class Trace:
 
         Args:
             other: the candidate.
-            by: what latencies are split by, out of ``op``, ``outcome``, ``status``, ``completion``.
+            by: what latencies are split by: op, status, outcome, completion, category, family.
             op: operations to compare the latencies of; all where empty.
             margin: a quantile that moved by less than this factor is no shift.
         """
@@ -313,7 +262,9 @@ class Trace:
         Raises:
             UsageError: a time or expression that is none; a trace that was loaded from Parquet.
         """
-        return _to_pandas(
+        from wsktrace.arrow import to_pandas
+
+        return to_pandas(
             self._source.events(
                 providers=provider,
                 names=name,
@@ -503,10 +454,3 @@ class Trace:
         from wsktrace.report.card import trace_card
 
         return trace_card(self.summary, self.arrow)
-
-
-def _to_pandas(held: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a data frame."""
-    from wsktrace.arrow import to_pandas
-
-    return to_pandas(held)

@@ -161,37 +161,6 @@ def test_export(opened: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert run(["export", "t.etl"]) == 2
 
 
-def test_latency_text_and_files(opened: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    opened()
-    assert run(["latency", "t.etl"]) == 0
-    out = capsys.readouterr().out
-    assert out.splitlines()[0].split() == ["operation", "leg", "count", "min", "p50", "p90", "p99", "p999", "max"]
-    assert "1.93 ms" in out
-    for name in ("a.png", "a.svg", "b.svg", "a.parquet", "a.txt"):
-        assert run(["latency", "t.etl", "-o", str(tmp_path / name)]) == 0
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG\r\n")
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
-    assert b"WskReceive" in (tmp_path / "a.svg").read_bytes()
-    assert pq.read_table(tmp_path / "a.parquet").num_rows == 2
-    assert (tmp_path / "a.txt").read_text("utf-8") == out
-    capsys.readouterr()
-    assert run(["latency", "t.etl", "--by", "all"]) == 0
-    assert "all " in capsys.readouterr().out
-    assert run(["latency", "t.etl", "--op", "WskSend"]) == 2
-    assert "completed operations: WskReceive" in capsys.readouterr().err
-    assert run(["latency", "t.etl", "-o", str(tmp_path / "a.gif")]) == 2
-
-
-def test_latency_of_a_trace_without_completions(
-    opened: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    opened({})
-    assert run(["latency", "t.etl", "-o", str(tmp_path / "a.png")]) == 0
-    assert "no completed IRP" in capsys.readouterr().out
-
-
 def test_a_cut_file_ends_with_its_last_record(tmp_path: Path) -> None:
     whole = (Path(__file__).parents[2] / "samples" / "hang.etl").read_bytes()
     path = tmp_path / "cut.etl"

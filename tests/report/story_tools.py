@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import wsktrace
 from wsktrace.testing.etl_options import TraceOptions
-from wsktrace.testing.etl_records import message
+from wsktrace.testing.etl_records import event, message
 from wsktrace.testing.etl_writer import native_records, write_records
 from wsktrace.testing.script import run_script
 from wsktrace.testing.wpp_encode import Described, payload, tmf_text
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from wsktrace.trace import Trace
 
 DRIVER = UUID("5b6f6c9a-1d2e-3f40-8192-a3b4c5d6e7f8")
+OTHER = UUID("0f0e0d0c-0b0a-0908-0706-050403020100")
 SAYS = Described(10, "%0connect of %10!p!: %11!s!", [("Irp", "ItemPtr"), ("What", "ItemString")], tag="net_c104")
 PLAIN = Described(11, "%0%10!s!", [("What", "ItemString")], tag="net_c7")
 
@@ -49,15 +51,27 @@ def said(
     return spot, text, irp, spot.tid if tid is None else tid, after
 
 
+def noted(spot: Event, irp: int, text: str, *, tid: int = 99, after: int = 100) -> tuple[object, ...]:
+    """Return a self-describing event of another provider, with an address in a field."""
+    return spot, text, irp, tid, after, "TraceLogging"
+
+
 def with_wpp(folder: Path, events: list[Event], messages: list[tuple[object, ...]]) -> Path:
     """Write a trace of native events with messages between them, and the TMF file that describes these."""
     options = TraceOptions()
     records = native_records(events, options)
-    for spot, text, irp, tid, after in messages:
+    for spot, text, irp, tid, after, *other in messages:
+        clock = options.clock_at(spot.time + after)
+        if other:
+            traits = struct.pack("<H", 2 + 7) + b"MyWifi\0"
+            fields = b"\0Dropped\0" + b"Request\0\x0a" + b"Why\0\x02"
+            items = [(12, traits), (11, struct.pack("<H", len(fields) + 2) + fields)]
+            body = struct.pack("<Q", irp) + text.encode() + b"\0"
+            records.append(event(OTHER, body, clock, spot.cpu, level=4, tid=tid, pid=4, ext=items))
+            continue
         described, args = PLAIN, [("ItemString", text)]
         if irp is not None:
             described, args = SAYS, [("ItemPtr", irp), *args]
-        clock = options.clock_at(spot.time + after)
         body = payload(args)
         records.append(message(described.number, body, clock, spot.cpu, guid=DRIVER, tid=tid, pid=4))
     target = folder / "driver.etl"

@@ -80,7 +80,10 @@ def test_irps_are_their_slices(pair: tuple[Any, Read]) -> None:
         }
         assert {k: drawn.notes.get(k) for k in wanted} == wanted
         assert drawn.name.startswith(row["op"])
-        assert ("still pending" in drawn.name) == (row["outcome"] == "open")
+        sure = row["own"] and row["doubt"] is None
+        assert ("still pending" in drawn.name) == (row["outcome"] == "open" and sure)
+        assert ("no completion seen" in drawn.name) == (row["outcome"] == "open" and not sure)
+        assert ("not_certain" in drawn.notes) == (not sure)
         lane = timeline.tracks[drawn.track]
         assert lane.name == "IRPs"
         above = timeline.tracks[lane.parent_uuid]
@@ -230,7 +233,8 @@ def test_samples_have_what_these_tests_are_about() -> None:
     traces = {name: _pair(name) for name in NAMES}
     assert any(s.end is None for s in traces["hang"][1].of("IRP"))
     assert any("alive before" in s.name for s in traces["midway"][1].of("socket"))
-    assert any("not seen" in s.name for s in traces["lossy"][1].slices)
+    assert any("no completion seen" in s.name for s in traces["midway"][1].of("IRP"))
+    assert any("return not seen" in s.name for s in traces["lossy"][1].slices)
     assert any("entry not seen" in s.name for s in traces["lossy"][1].instants)
     assert any(s.category == "callback" for s in traces["clean"][1].slices)
     assert any(s.name.startswith("suspect") for s in traces["midway"][1].instants)

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsktrace.stats import Histogram, bin_edges, bin_of, latency_columns, merge
+from wsktrace.stats import Histogram, bin_edges, bin_of, merge
 
 TOP = 2**63 - 1
 DURATIONS = st.lists(st.one_of(st.integers(0, 5000), st.integers(0, TOP)), min_size=1, max_size=200)
@@ -59,21 +57,49 @@ def test_negative_durations_are_refused() -> None:
         Histogram.of([3, -1])
 
 
-def test_latency_table(faked: Any) -> None:
-    trace = faked()
-    rows = trace.arrow("latency").to_pylist()
-    assert [(r["op"], r["leg"], r["count"]) for r in rows] == [("WskReceive", "pending", 2), ("WskReceive", "total", 2)]
-    total = rows[1]
-    assert (total["min_ns"], total["max_ns"], total["p99_ns"]) == (41_000, 1_930_000, 1_930_000)
-    assert abs(total["p50_ns"] - 41_000) <= 410
-    assert total["counts"] == [1, 1]
-    assert all(start <= value <= start * 1.01 for start, value in zip(total["bins"], (41_000, 1_930_000), strict=True))
+FRACTIONS = (0.001, 0.25, 0.5, 0.9, 0.99, 0.999)
 
 
-def test_latency_of_all_operations_together(faked: Any) -> None:
-    columns = latency_columns(faked().arrow("irps"), pooled=True)
-    assert columns["op"] == ["all", "all"]
+def _shapes() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(7)
+    two = np.where(rng.random(50_000) < 0.7, rng.normal(40_000, 3_000, 50_000), rng.normal(9e6, 4e5, 50_000))
+    return {
+        "two humps": np.abs(two).astype(np.int64),
+        "heavy tail": np.minimum(rng.pareto(0.4, 100_000) * 1000, 2.0**62).astype(np.int64),
+        "lognormal": rng.lognormal(11, 3, 100_000).astype(np.int64),
+        "edges": np.array([0, 1, 2, 127, 128, 129, 255, 256, 2**53 - 1, 2**53 + 1, 2**62 - 1, 2**62, TOP]),
+        "one value": np.full(70_000, 12_345),
+        "zeros": np.zeros(10, np.int64),
+    }
 
 
-def test_latency_of_nothing(faked: Any) -> None:
-    assert faked({}).arrow("latency").num_rows == 0
+@pytest.mark.parametrize("shape", list(_shapes()))
+def test_percentiles_against_numpy_on_raw_values(shape: str) -> None:
+    values = _shapes()[shape]
+    histogram = Histogram.of(values)
+    assert histogram.count == len(values)
+    for fraction in FRACTIONS:
+        exact = int(np.quantile(values, fraction, method="inverted_cdf"))
+        told = histogram.percentile(fraction)
+        assert told is not None
+        assert abs(told - exact) <= exact / 100
+
+
+@pytest.mark.parametrize("shape", list(_shapes()))
+def test_parts_merged_are_the_whole(shape: str) -> None:
+    values = _shapes()[shape]
+    whole = Histogram.of(values)
+    parts = [Histogram.of(part) for part in np.array_split(np.random.default_rng(1).permutation(values), 7)]
+    merged = merge(parts)
+    assert np.array_equal(merged.bins, whole.bins)
+    assert np.array_equal(merged.counts, whole.counts)
+    assert [merged.percentile(f) for f in FRACTIONS] == [whole.percentile(f) for f in FRACTIONS]
+
+
+def test_cumulative_curve() -> None:
+    values = _shapes()["two humps"]
+    ns, share = Histogram.of(values).cumulative()
+    assert share[-1] == 1
+    assert ns[-1] == values.max()
+    assert np.allclose(share, [np.mean(values <= at) for at in ns])
+    assert len(Histogram.of([]).cumulative()[0]) == 0

@@ -215,6 +215,50 @@ def test_callbacks_with_a_context_that_live_sockets_share_belong_to_none() -> No
     ]
 
 
+def test_accepted_sockets_and_refused_ones() -> None:
+    trace = traced(
+        """
+        driver
+        open L Flags=listen SocketContext=ctx Dispatch=table DispatchMembers=accept
+        run WskBind L
+        enable L accept
+        WskAcceptEvent ctx AcceptSocket=S -> SUCCESS AcceptSocketContext=own AcceptSocketDispatch=table
+        WskAcceptEvent ctx AcceptSocket=T -> REQUEST_NOT_ACCEPTED
+        close S
+        close L
+        unload
+        """
+    )
+    held = {r["socket"]: r["socket_id"] for r in rows(trace.arrow("sockets")) if r["origin"] == "accept_event"}
+    accepted, refused = (trace.stories.socket(number) for number in sorted(held.values()))
+    assert texts(accepted)[0].startswith("WskAcceptEvent calls back: accepted socket ")
+    assert texts(accepted)[1].startswith("the driver returns from WskAcceptEvent STATUS_SUCCESS after ")
+    assert "complete after" in fact(accepted, "closed")
+    assert len(refused.lines) == 2
+    assert texts(refused)[1].startswith("the driver returns from WskAcceptEvent STATUS_REQUEST_NOT_ACCEPTED after ")
+    assert fact(refused, "closed") == "not accepted by the driver"
+
+
+def test_a_socket_from_wsk_accept_tells_the_whole_call() -> None:
+    trace = traced(
+        """
+        driver
+        open L Flags=listen
+        run WskBind L
+        IrpAllocate A
+        WskAccept L A -> complete SUCCESS socket=S, PENDING
+        IrpFree A
+        close S
+        close L
+        unload
+        """
+    )
+    number = next(r["socket_id"] for r in rows(trace.arrow("sockets")) if r["origin"] == "accept")
+    told = trace.stories.socket(number)
+    assert kinds(told)[:4] == ["call", "complete", "complete_return", "return"]
+    assert [line.depth for line in told.lines[:4]] == [0, 1, 1, 0]
+
+
 def test_losses_and_the_begin_of_the_trace_are_told() -> None:
     trace = traced(
         """
@@ -351,3 +395,64 @@ def test_tables_that_name_rows_that_are_not_there_make_no_story_fail(faked) -> N
         assert all(line.text.isprintable() for line in story.lines)
         assert all(value.isprintable() for _, value in story.facts)
         assert story.title.isprintable()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(12))
+def test_stories_of_faulty_and_damaged_drivers(seed: int) -> None:
+    import io
+    from random import Random
+
+    from wsktrace.testing.damage import flip_bits
+    from wsktrace.testing.driver import busy
+    from wsktrace.testing.fault_catalogue import FAULTS
+    from wsktrace.testing.faults import inject_many
+
+    rng = Random(seed)
+    faults = [(rule, 0) for rule in rng.sample(sorted(FAULTS), 12)]
+    data = (inject_many(faults, seed, sockets=4, seconds=8)[0] if seed % 2 else busy(seed, sockets=10, seconds=8)).etl()
+    if seed % 3 == 0:
+        data = flip_bits(data, seed)
+    trace = wsktrace.open(io.BytesIO(data), unknown=True, notes=True)
+    held = {name: trace.arrow("operations").column(name).to_pylist() for name in ("irp_id", "socket_id")}
+    for table, key, tell in (("irps", "irp_id", trace.stories.irp), ("sockets", "socket_id", trace.stories.socket)):
+        counted = Counter(held[key])
+        for number in trace.arrow(table).column(key).to_pylist():
+            story = tell(number)
+            told = sum(getattr(line, key) == number for line in story.lines if line.operation_id is not None)
+            assert told == counted[number] or story.left_out
+    for finding in rows(trace.arrow("findings")):
+        story = trace.stories.finding(finding["finding_id"])
+        assert {line.operation_id for line in story.lines if line.evidence} == set(finding["evidence"])
+
+
+def test_gaps_against_looking_at_all() -> None:
+    from random import Random
+
+    from wsktrace.arrow import arrow_schema
+    from wsktrace.report.story_extent import Extent
+    from wsktrace.report.story_rows import Columns
+
+    rng = Random(5)
+    quality = []
+    for load in (0, 1):
+        cuts = sorted(rng.sample(range(1000), 40))
+        quality += [
+            {"item": "gap", "name": f"load {load}", "value": 1, "start": a, "end": b}
+            for a, b in zip(cuts[::2], cuts[1::2], strict=True)
+        ]
+    quality += [{"item": "gap", "name": "file", "value": 0, "start": None, "end": 300}]
+    quality += [{"item": "gap", "name": "file", "value": 0, "start": 700, "end": None}]
+    extent = Extent(Columns(arrow_schema("operations").empty_table()), quality)  # no driver that counts its events
+    for _ in range(200):
+        load = rng.choice((0, 1, None))
+        start, end = sorted(rng.sample(range(1000), 2))
+        expected = [
+            (row["start"], row["end"])
+            for row in quality
+            if row["name"] in ("file", f"load {load}") or load is None
+            if (row["start"] is None or row["start"] <= end) and (row["end"] is None or row["end"] >= start)
+        ]
+        assert sorted((g.start_ns or 0, g.end_ns or 0) for g in extent.gaps(load, start, end)) == sorted(
+            (a or 0, b or 0) for a, b in expected
+        )

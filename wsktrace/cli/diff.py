@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wsktrace.diff import Comparison
+    from wsktrace.trace import Trace
 
 __all__ = ["command", "exit_status"]
 
 #: Ending of -o → format.
-ENDINGS = {".txt": "text", ".log": "text", ".json": "json", ".md": "md"}
+ENDINGS = {".txt": "text", ".log": "text", ".json": "json", ".md": "md", ".png": "png", ".svg": "svg"}
 #: What --fail-on can name.
 LEVELS = ("new", "first-seen", "suspect", "slower")
-_BY = ("op", "outcome", "status", "completion")
+_BY = ("op", "status", "outcome", "completion", "category", "family")
 
 
 def _names(context: click.Context, parameter: click.Parameter, given: str) -> tuple[str, ...]:
@@ -40,7 +41,9 @@ def _names(context: click.Context, parameter: click.Parameter, given: str) -> tu
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "md"]), help="Default: by the ending of -o, else text."
 )
-@options.output_file("Write here instead of to stdout; the format follows the ending (.txt, .json, .md).")
+@options.output_file(
+    "Write here instead of to stdout; the format follows the ending (.txt, .json, .md); .png and .svg show latencies."
+)
 @click.option("--op", "ops", multiple=True, metavar="NAME", help="Latencies of this operation only (may be repeated).")
 @click.option(
     "--by",
@@ -48,7 +51,7 @@ def _names(context: click.Context, parameter: click.Parameter, given: str) -> tu
     show_default=True,
     metavar="NAMES",
     callback=_names,
-    help="Split latencies by op, outcome, status or completion; several by commas.",
+    help=f"Split latencies by one or more of {', '.join(_BY)}, with commas.",
 )
 @click.option(
     "--margin",
@@ -91,7 +94,7 @@ def command(
     Exit status: 0; with --fail-on 1 where there is what it names: new or first-seen broken rules, a suspect that is
     new, a quantile of a latency that is slower; 2 the traces could not be compared.
     """
-    from wsktrace.cli.output import Meter, emit, format_for
+    from wsktrace.cli.output import Meter, emit, emit_bytes, format_for
     from wsktrace.report import diff as report
 
     form = format_for(target, form, ENDINGS, "text")
@@ -101,10 +104,29 @@ def command(
             stack.enter_context(options.open_trace(path, member=None, profile=profile, meter=meter)) for path in (a, b)
         )
         found = reference.diff(candidate, by=by, op=ops, margin=1 + margin / 100).comparison
+        picture = _picture((reference, candidate), by, ops, form) if form in ("png", "svg") else b""
     _check_ops(found, ops)
     renders = {"json": report.render_json, "md": report.render_markdown, "text": report.render_text}
-    emit(renders[form](found), target)
+    if picture and target is not None:
+        emit_bytes(picture, target)
+    emit(renders.get(form, report.render_text)(found), None if picture else target)
     return exit_status(found, fail_on)
+
+
+def _picture(traces: tuple[Trace, Trace], by: tuple[str, ...], ops: tuple[str, ...], form: str) -> bytes:
+    """Return the latencies of both traces over each other, as a file."""
+    from wsktrace.arrow import matching, to_arrow
+    from wsktrace.plots import as_file, compare, figure_of
+    from wsktrace.stats import latency_columns
+
+    irps = (trace.arrow("irps") if not ops else matching(trace.arrow("irps"), "op", *ops) for trace in traces)
+    first, second = (
+        to_arrow("latency", latency_columns(held, trace.arrow("sockets"), by=by))
+        for held, trace in zip(irps, traces, strict=True)
+    )
+    names = ("A", "B")
+    title = " · ".join(f"{name}: {trace.summary.file}" for name, trace in zip(names, traces, strict=True))
+    return as_file(figure_of(lambda: compare(first, second, names=names), title=title), form)
 
 
 def _check_ops(found: Comparison, ops: Iterable[str]) -> None:

@@ -9,112 +9,174 @@ import click
 from wsktrace.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from matplotlib.axes import Axes
+
+    from wsktrace.report.facts import TraceFacts
     from wsktrace.trace import Trace
 
-__all__ = ["command", "percentiles"]
+__all__ = ["command"]
 
 #: Ending of -o → format.
-ENDINGS = {".png": "png", ".svg": "svg", ".parquet": "parquet", ".txt": "text"}
-_COLUMNS = ("min_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
-_LEGS = {"total": "issue → completion", "pending": "pending → completion"}
+ENDINGS = {".png": "png", ".svg": "svg", ".parquet": "parquet", ".json": "json", ".csv": "csv", ".txt": "text"}
+#: --clock → leg of the table ``latency``.
+CLOCKS = {"issue": "total", "pending": "pending", "call": "call"}
+PLOTS = ("latency", "multiples", "cumulative", "heatmap", "outstanding", "lifetimes", "timeline")
+
+
+def _keys(context: click.Context, parameter: click.Parameter, given: str) -> tuple[str, ...]:
+    """Turn a list with commas into names; ``all`` is none."""
+    del context, parameter
+    return tuple(name for part in given.split(",") if (name := part.strip()) not in ("", "all"))
 
 
 @click.command("latency")
 @options.trace_input
-@options.output_file("Write a picture (.png, .svg), the table (.parquet) or the text (.txt).")
+@options.output_file("Write a picture (.png, .svg), the table (.parquet, .json, .csv) or the text (.txt).")
 @click.option("--op", "op", metavar="NAME", help="Only this operation, for example WskReceive.")
 @click.option(
     "--by",
     "by",
-    type=click.Choice(["op", "all"]),
+    metavar="LIST",
     default="op",
     show_default=True,
-    help="Each operation, or all as one.",
+    callback=_keys,
+    help="Group by op, status, outcome, completion, category, family, or several with commas: op,status;"
+    " or all as one.",
+)
+@click.option(
+    "--clock",
+    "clocks",
+    type=click.Choice(list(CLOCKS)),
+    multiple=True,
+    default=("issue", "pending"),
+    help="From the issue to the completion, from the return that said PENDING to the completion, or from the call to"
+    " its return (may be repeated; without it: issue and pending).",
+)
+@click.option(
+    "--plot",
+    "plot",
+    type=click.Choice(PLOTS),
+    help="Which picture -o FILE.png or FILE.svg gets; without it: latency, histograms.",
 )
 @options.quiet
 def command(
-    trace: Path, member: str | None, profile: str, target: Path | None, op: str | None, by: str, quiet: bool
+    trace: Path,
+    member: str | None,
+    profile: str,
+    target: Path | None,
+    op: str | None,
+    by: tuple[str, ...],
+    clocks: tuple[str, ...],
+    plot: str | None,
+    quiet: bool,
 ) -> int:
-    """How long calls took: percentiles, histograms as PNG, SVG or Parquet.
+    """How long calls took: percentiles and histograms as text, PNG, SVG, Parquet, JSON or CSV.
 
-    Each operation has two legs: from the issue to the completion, and from the return that said PENDING to the
-    completion. Percentiles are exact to 1 %.
+    Percentiles are exact to 1 %. What has no duration (open at the end, completed inline) is counted and said. For
+    example, failed calls apart from the others: --by op,status; how durations change over time: -o net.png --plot
+    heatmap.
     """
     from wsktrace.cli.output import Meter, emit, emit_bytes, format_for
+    from wsktrace.errors import UsageError
+    from wsktrace.report.latency import as_text
 
     form = format_for(target, None, ENDINGS, "text")
+    if plot is not None and form not in ("png", "svg"):
+        raise UsageError("--plot says what a picture shows: name one with -o FILE.png or -o FILE.svg")
+    legs = tuple(CLOCKS[clock] for clock in dict.fromkeys(clocks))
     with (
         Meter(quiet=quiet) as meter,
         options.open_trace(trace, member=member, profile=profile, meter=meter) as opened,
     ):
-        table = _chosen(opened, op) if by == "op" or op else _pooled(opened)
-        text = percentiles(table)
-        if target is not None and form != "text":
-            emit_bytes(_file(opened, table, form), target)
+        by = by if op is None or "op" in by else ("op", *by)
+        table = _chosen(opened, op, by, legs)
+        doubtful = opened.arrow("irps").column("doubt")
+        told: dict[str, Any] = {"by": by, "doubtful": len(doubtful) - doubtful.null_count}
+        text = as_text(table, opened.summary, **told, width=_width())
+        if target is not None:
+            emit_bytes(_file(opened, table, form, plot or "latency", op, legs, told), target)
     emit(text)
-    if target is not None and form == "text":
-        emit(text, target)
     return 0
 
 
-def _chosen(trace: Trace, op: str | None) -> Any:
+def _chosen(trace: Trace, op: str | None, by: tuple[str, ...], legs: tuple[str, ...]) -> Any:
     """Return the rows of ``latency`` that are asked for."""
     from wsktrace.arrow import matching
     from wsktrace.errors import UsageError
     from wsktrace.plots import operations_of
 
-    table = trace.arrow("latency")
+    table = matching(trace.plot.table(by), "leg", *legs)
     if op is None:
         return table
     chosen = matching(table, "op", op)
     if not chosen.num_rows:
         known = ", ".join(operations_of(table)) or "none"
-        raise UsageError(f"no completed {op!r} in this trace; completed operations: {known}")
+        raise UsageError(f"no use of an IRP by {op!r} in this trace; there are of: {known}")
     return chosen
 
 
-def _pooled(trace: Trace) -> Any:
-    """Return the ``latency`` table of all operations together."""
-    from wsktrace.arrow import to_arrow
-    from wsktrace.stats import latency_columns
+def _width() -> int | None:
+    """Return the columns of the terminal, None where stdout is none."""
+    import shutil
+    import sys
 
-    return to_arrow("latency", latency_columns(trace.arrow("irps"), pooled=True))
-
-
-def percentiles(table: Any) -> str:
-    """Return the rows of a ``latency`` table as text."""
-    from wsktrace.units import clean, duration_text
-
-    if not table.num_rows:
-        return "no completed IRP in this trace\n"
-    head = f"{'operation':<18} {'leg':<21} {'count':>9}" + "".join(f" {c.removesuffix('_ns'):>9}" for c in _COLUMNS)
-    lines = [head]
-    last = None
-    for row in table.to_pylist():
-        name = clean(row["op"]) if row["op"] != last else ""
-        last = row["op"]
-        figures = "".join(f" {duration_text(row[c]):>9}" for c in _COLUMNS)
-        lines.append(f"{name:<18} {_LEGS.get(row['leg'], row['leg']):<21} {row['count']:>9,}{figures}")
-    return "\n".join(lines) + "\n"
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def _file(trace: Trace, table: Any, form: str) -> bytes:
-    """Return the picture or the table as the bytes of a file."""
+def _file(
+    trace: Trace, table: Any, form: str, plot: str, op: str | None, legs: tuple[str, ...], told: dict[str, Any]
+) -> bytes:
+    """Return the picture, the table or the text as the bytes of a file."""
     import io
 
-    held = io.BytesIO()
+    from wsktrace.report import latency as report
+
+    if form == "text":
+        return report.as_text(table, trace.summary, **told).encode()
+    if form == "json":
+        return report.as_json(table, trace.summary, by=told["by"]).encode()
+    if form == "csv":
+        return report.as_csv(table).encode()
     if form == "parquet":
         import pyarrow.parquet as pq
 
+        held = io.BytesIO()
         pq.write_table(table, held, compression="zstd")
         return held.getvalue()
-    import matplotlib as mpl
+    from wsktrace.plots import as_file, figure_of
 
-    from wsktrace.plots import latency_figure
+    return as_file(figure_of(_picture(trace, table, plot, op, legs), title=_title(trace.summary)), form)
 
-    with mpl.rc_context({"svg.hashsalt": "wsktrace", "svg.fonttype": "none"}):  # the same trace gives the same file
-        figure = latency_figure(table, title=trace.summary.file)
-        figure.savefig(held, format=form, dpi=150, metadata={"Date": None} if form == "svg" else {"Software": None})
-    return held.getvalue()
+
+def _picture(
+    trace: Trace, table: Any, plot: str, op: str | None, legs: tuple[str, ...]
+) -> Callable[[], Axes | list[Axes]]:
+    """Return what draws the picture that is asked for."""
+    from wsktrace import plots
+    from wsktrace.errors import UsageError
+
+    if op is not None and plot in ("outstanding", "lifetimes", "timeline"):
+        raise UsageError(f"--plot {plot} shows all operations; leave out --op")
+    drawing: dict[str, Callable[[], Axes | list[Axes]]] = {
+        "latency": lambda: plots.latency(table, legs=legs),
+        "multiples": lambda: plots.multiples(table, leg=legs[0]),
+        "cumulative": lambda: plots.cumulative(table, leg=legs[0]),
+        "heatmap": lambda: trace.plot.heatmap(op=op, leg=legs[0]),
+        "outstanding": trace.plot.outstanding,
+        "lifetimes": trace.plot.lifetimes,
+        "timeline": trace.plot.timeline,
+    }
+    return drawing[plot]
+
+
+def _title(facts: TraceFacts) -> str:
+    """Return the name of the trace, and what was lost."""
+    from wsktrace.units import clean
+
+    name = clean(facts.file).replace("$", "\\$")
+    lost = [f"{facts.events_lost:,} events lost"] if facts.events_lost else []
+    lost += [f"{facts.buffers_lost:,} buffers lost"] if facts.buffers_lost else []
+    return " · ".join([name, *lost])

@@ -20,6 +20,7 @@ __all__ = ["Meter", "emit", "emit_bytes", "fit", "format_for", "leave_pipe", "no
 #: What is printed instead where the terminal's encoding does not know the sign.
 _PLAIN = str.maketrans(
     {"✖": "x", "▲": "!", "●": "*", "·": "-", "–": "-", "—": "-", "…": "...", "→": "->", "µ": "u", "×": "x"}
+    | dict(zip("▁▂▃▄▅▆▇█", ".:-=+*#@", strict=True))
 )
 
 

@@ -181,7 +181,7 @@ def _write_last(session: Session, sql: str, form: str, target: Path | None) -> N
     if dropped:
         from wsktrace.cli.output import note
 
-        note(f"{dropped} results before the last one are left out; {form} takes one")
+        note(f"{form} takes one result, the last; results before it: {dropped}")
     if last is None:
         raise UsageError(f"the last statement has no rows to write as {form}")
     _write(last, form, target)

@@ -78,8 +78,9 @@ def command(
 ) -> int:
     """Tell the story of an IRP, a socket, a finding or a moment: who called, what pended where, who completed it.
 
-    TRACE is an .etl file, or a folder that wsktrace export wrote. Without an option that says of what: what there is,
-    as command lines to copy. An address that was used again gives each of its uses, the oldest first.
+    TRACE is an .etl file, or a folder that wsktrace export wrote. Give one of --irp, --socket, --finding, --around;
+    without one: what there is, as command lines to copy. An address that was used again gives each of its uses, the
+    oldest first; quote it for the shell's sake.
 
     The driver's own messages stand between, as far as something describes them (--symbols, as for wsktrace events).
     """
@@ -98,6 +99,10 @@ def command(
         notes: list[str] = []
         folder = str(trace) if trace.is_dir() else ""
         if not asked:
+            if form != "text":
+                raise UsageError(
+                    "say what to show: --irp, --socket, --finding or --around; what there is comes as text"
+                )
             from wsktrace.report.story_menu import menu
 
             emit(menu(opened.summary, opened.arrow, _command_line(trace)), target)

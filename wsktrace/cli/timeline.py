@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsktrace.report.perfetto import Written
+    from wsktrace.report.perfetto_serve import OneFile
 
 __all__ = ["command"]
 
@@ -50,17 +51,21 @@ def command(
     The page runs in your browser and reads the file there. With --open it fetches the file from 127.0.0.1, port 9001,
     where wsktrace serves this one file to this one page until it was fetched; nothing is uploaded.
     """
+    from contextlib import ExitStack
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
     from wsktrace.cli.output import Meter, emit, format_for, note
     from wsktrace.report.perfetto_file import choose, save
+    from wsktrace.report.perfetto_serve import OneFile
 
     serves = opens or print_url
     format_for(target, None, ENDINGS, "perfetto")
     name = Path(f"{trace.name.split('.')[0] or 'trace'}.pftrace")
-    with TemporaryDirectory(prefix="wsktrace-") as scratch:
-        place = target or (Path(scratch) / name if serves else name)
+    with ExitStack() as held:
+        scratch = Path(held.enter_context(TemporaryDirectory(prefix="wsktrace-")))
+        place = target or (scratch / name if serves else name)
+        served = held.enter_context(OneFile(place)) if serves else None  # a port in use is told before the work
         with (
             Meter(quiet=quiet) as meter,
             options.open_trace(trace, member=member, profile=profile, meter=meter) as opened,
@@ -74,7 +79,7 @@ def command(
                 note(warning)
         if target is not None or not serves:
             emit(_told(path, written, serves=serves))
-        return _serve(path, browser=not print_url, quiet=quiet) if serves else 0
+        return 0 if served is None else _serve(served, browser=not print_url, quiet=quiet)
 
 
 def _told(path: Path, written: Written, *, serves: bool) -> str:
@@ -85,20 +90,18 @@ def _told(path: Path, written: Written, *, serves: bool) -> str:
     return line if serves else f"{line}\nopen it at https://ui.perfetto.dev, or let --open do that; nothing is uploaded"
 
 
-def _serve(path: Path, *, browser: bool, quiet: bool) -> int:
-    """Serve the file until it was fetched; 2 where nobody fetched it."""
+def _serve(served: OneFile, *, browser: bool, quiet: bool) -> int:
+    """Wait until the file was fetched; 2 where nobody fetched it."""
     import webbrowser
 
     from wsktrace.cli.output import emit, note
-    from wsktrace.report.perfetto_serve import OneFile
 
-    with OneFile(path) as served:
-        if not browser or not webbrowser.open(served.page):
-            emit(served.page)
-        if not quiet:
-            note("serving the timeline on 127.0.0.1 only, to ui.perfetto.dev in a browser of this machine; Ctrl-C ends")
-        fetched = served.wait(PATIENCE)
+    if not browser or not webbrowser.open(served.page):
+        emit(served.page)
     if not quiet:
+        note("serving the timeline on 127.0.0.1 only, to ui.perfetto.dev in a browser of this machine; Ctrl-C ends")
+    fetched = served.wait(PATIENCE)
+    if not quiet or not fetched:
         note(
             "the page has it; nothing was uploaded" if fetched else f"nobody fetched it within {PATIENCE / 60:.0f} min"
         )

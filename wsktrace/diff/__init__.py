@@ -56,7 +56,7 @@ def compare(
     Args:
         a: the reference.
         b: the candidate.
-        by: what latencies are split by, out of ``op``, ``outcome``, ``status``, ``completion``.
+        by: what latencies are split by, names of ``stats.KEYS``: op, status, outcome, completion, category, family.
         ops: the operations to compare the latencies of; all where empty.
         margin: the factor, at least 1, below which a shift is none.
 
@@ -64,7 +64,7 @@ def compare(
         UsageError: something else to split by.
     """
     chosen = tuple(ops)
-    latency = [irp_samples(side.tables("irps"), by, ops=chosen) for side in (a, b)]
+    latency = [irp_samples(side.tables("irps"), side.tables("sockets"), by, ops=chosen) for side in (a, b)]
     lifetimes = [lifetime_samples(side.tables("sockets")) for side in (a, b)]
     return Comparison(
         a,

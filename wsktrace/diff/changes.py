@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANGES", "Change", "RuleCounts", "changes", "rule_counts"]
 
-#: ``new``: B breaks it, A provably did not · ``first seen``: B breaks it, A could not have shown it · ``kept``: both ·
+#: ``new``: B breaks it, A provably did not · ``first seen``: B breaks it, A could not have shown it, or a suspect that
+#: may come from what B lost · ``kept``: both ·
 #: ``not seen``: A breaks it, B cannot tell · ``gone``: A breaks it, B provably does not.
 CHANGES = ("new", "first seen", "kept", "not seen", "gone")
 _VERDICTS = ("fail", "suspect")
@@ -49,6 +50,7 @@ def changes(a: Side, b: Side) -> list[Change]:
     """Return what changed, worst first: proven before suspect, new before kept, errors before warnings."""
     found_a, found_b = _groups(a), _groups(b)
     rules_a, rules_b = _rules(a), _rules(b)
+    lossy_a, lossy_b = a.lossy(), b.lossy()
     held = []
     for verdict, rule, fingerprint in found_a.keys() | found_b.keys():
         key, other = (verdict, rule, fingerprint), (_other(verdict), rule, fingerprint)
@@ -56,10 +58,12 @@ def changes(a: Side, b: Side) -> list[Change]:
         if in_a and in_b:
             change, why = "kept", ""
         elif in_b:
-            change, why = _appeared(verdict, other in found_a, _blind(a, rules_a.get(rule), fingerprint))
+            change, why = _appeared(verdict, other in found_a, _blind(lossy_a, rules_a.get(rule), fingerprint))
+            if (verdict, change) == ("suspect", "new") and lossy_b:
+                change, why = "first seen", "events are missing in B, which alone may look so"
         else:
             row = rules_b.get(rule)
-            change, why = _disappeared(verdict, other in found_b, _blind(b, row, fingerprint))
+            change, why = _disappeared(verdict, other in found_b, _blind(lossy_b, row, fingerprint))
             if change == "gone" and row is not None:
                 why = f"kept in all {row['pass']:,} instances"
         shown = (in_b or in_a)[0]
@@ -117,10 +121,10 @@ def _disappeared(verdict: str, otherwise: bool, blind: str) -> tuple[str, str]:
     return ("not seen", f"B cannot tell: {blind}") if blind else ("gone", "")
 
 
-def _blind(side: Side, row: Mapping[str, Any] | None, fingerprint: str) -> str:
+def _blind(lossy: bool, row: Mapping[str, Any] | None, fingerprint: str) -> str:
     """Return why a trace cannot show that a rule is kept where a finding of that fingerprint would be; "" if it can."""
-    if side.lossy:
-        return "it lost events"
+    if lossy:
+        return "events are missing"
     if row is None:
         return "the rule was not judged"
     kinds = {word.partition("=")[0] for word in fingerprint.split()[1:]}

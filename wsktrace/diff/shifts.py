@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.diff.quantiles import ALPHA, FRACTIONS, Sample, holm, longer_chance, ratio
-from wsktrace.errors import UsageError
-from wsktrace.stats import LEGS
+from wsktrace.stats import LEGS, grouping
+from wsktrace.stats.groups import flags, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsktrace.diff.quantiles import Ratio
+    from wsktrace.stats import Grouping
 
-__all__ = ["BY", "VERDICTS", "Shift", "irp_samples", "lifetime_samples", "shifts"]
+__all__ = ["VERDICTS", "Shift", "irp_samples", "lifetime_samples", "shifts"]
 
-#: What latencies can be split by → column of ``irps``.
-BY: dict[str, str] = {
-    "op": "op",
-    "outcome": "outcome",
-    "status": "completion_status_name",
-    "completion": "completion",
-}
+#: The legs of a use's way that are compared.
+_LEGS = ("total", "pending")
 VERDICTS = ("slower", "faster", "no shift shown", "too few to tell")
 
 #: What is compared, and over which leg: (("WskReceive",), "total").
@@ -102,7 +98,7 @@ def shifts(a: Mapping[Key, Sample], b: Mapping[Key, Sample], *, margin: float) -
 
 def _size(a: Mapping[Key, Sample], b: Mapping[Key, Sample], key: Key) -> int:
     """Return how many durations of any leg a kind has."""
-    return max(held[key[0], leg].count for held in (a, b) for leg in (*LEGS, "lifetime") if (key[0], leg) in held)
+    return max(held[key[0], leg].count for held in (a, b) for leg in (*_LEGS, "lifetime") if (key[0], leg) in held)
 
 
 def _verdict(found: Ratio, p: float | None) -> str:
@@ -113,24 +109,26 @@ def _verdict(found: Ratio, p: float | None) -> str:
     return "slower" if found.value > 1 else "faster"
 
 
-def irp_samples(irps: pa.Table, by: Sequence[str] = ("op",), *, ops: Iterable[str] = ()) -> dict[Key, Sample]:
-    """Return the durations of uses of IRPs by what ``BY`` names, and by leg.
+def irp_samples(
+    irps: pa.Table, sockets: pa.Table | None = None, by: Sequence[str] = ("op",), *, ops: Iterable[str] = ()
+) -> dict[Key, Sample]:
+    """Return the durations of uses of IRPs by what ``stats.KEYS`` names, and by leg.
 
     A use whose end was not seen (open, or its completion lost) counts as open for its operation: split by outcome or
-    status it may have ended as any of them.
+    status it may have ended as any of them. ``UsageError`` for what ``grouping`` refuses.
     """
-    if odd := [name for name in by if name not in BY]:
-        raise UsageError(f"latencies are split by {', '.join(BY)}, not by {odd[0]!r}")
     chosen = set(ops)
-    names, codes = _keys([irps.column(BY[name]) for name in by])
-    op_names, op_codes = _keys([irps.column("op")])
+    found, of_op = grouping(irps, sockets, by), grouping(irps, None, ("op",))
+    codes, names = found.code, _names(found)
+    op_codes, op_names = of_op.code, _names(of_op)
     outcome = irps.column("outcome")
     unseen = _equal(outcome, "open") | _equal(outcome, "unknown")
     order = np.lexsort((_ints(irps.column("issue_time")), codes))
     starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
     held: dict[Key, Sample] = {}
-    for leg, column in LEGS.items():
-        values, known = _ints(irps.column(column)), _known(irps.column(column))
+    for leg in _LEGS:
+        column = LEGS[leg]
+        values, known = _ints(irps.column(column)), flags(irps.column(column))
         open_of_op = np.bincount(op_codes[unseen & ~known], minlength=len(op_names))
         for at, name in enumerate(names):
             rows = order[starts[at] : starts[at + 1]]
@@ -145,41 +143,22 @@ def irp_samples(irps: pa.Table, by: Sequence[str] = ("op",), *, ops: Iterable[st
 
 def lifetime_samples(sockets: pa.Table) -> dict[Key, Sample]:
     """Return the lifetimes of sockets by category; those that were not closed count as open."""
-    names, codes = _keys([sockets.column("category")])
-    values, known = _ints(sockets.column("lifetime_ns")), _known(sockets.column("lifetime_ns"))
-    alive = _known(sockets.column("open_time")) & ~_known(sockets.column("close_time"))
+    codes, words = words_of(sockets.column("category"), "unknown")
+    values, known = _ints(sockets.column("lifetime_ns")), flags(sockets.column("lifetime_ns"))
+    alive = flags(sockets.column("open_time")) & ~flags(sockets.column("close_time"))
     order = np.argsort(_ints(sockets.column("open_time")), kind="stable")
     held: dict[Key, Sample] = {}
-    for at, name in enumerate(names):
+    for at, name in enumerate(words):
         mine = codes == at
         rows = order[(mine & known)[order]]
         if len(rows):
-            held[name, "lifetime"] = Sample.of(values[rows], opened=int((mine & alive).sum()))
+            held[(name,), "lifetime"] = Sample.of(values[rows], opened=int((mine & alive).sum()))
     return held
 
 
-def _keys(columns: Sequence[Any]) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
-    """Return the different combinations of values of columns, and which of them each row has."""
-    import pyarrow as pa
-
-    codes = np.zeros(len(columns[0]), np.int64)
-    words: list[list[str]] = []
-    for column in columns:
-        whole = column.combine_chunks()
-        encoded = whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
-        texts = ["none", *(str(text) for text in encoded.dictionary.to_pylist())]
-        indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        codes = codes * len(texts) + indices + 1
-        words.append(texts)
-    used, which = np.unique(codes, return_inverse=True)
-    names = []
-    for code in used.tolist():
-        parts = []
-        for texts in reversed(words):
-            code, at = divmod(code, len(texts))
-            parts.append(texts[at])
-        names.append(tuple(reversed(parts)))
-    return names, which.reshape(-1).astype(np.int64)
+def _names(found: Grouping) -> list[tuple[str, ...]]:
+    """Return the names of each group."""
+    return list(zip(*([names[at] for at in which] for which, names in found.parts.values()), strict=True))
 
 
 def _ints(column: Any) -> NDArray[np.int64]:
@@ -188,10 +167,6 @@ def _ints(column: Any) -> NDArray[np.int64]:
 
     held = column.cast(pa.int64()).fill_null(0).combine_chunks()
     return np.asarray(held.to_numpy(zero_copy_only=False), np.int64)
-
-
-def _known(column: Any) -> NDArray[np.bool_]:
-    return np.asarray(column.is_valid().combine_chunks().to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _equal(column: Any, word: str) -> NDArray[np.bool_]:

@@ -54,11 +54,12 @@ class Side:
     facts: Facts
     tables: Tables
 
-    @property
     def lossy(self) -> bool:
-        """Whether events are known to be missing."""
+        """Return whether events are known to be missing: lost, damaged, or numbers of the driver's counter left out."""
         f = self.facts
-        return bool(f.events_lost or f.buffers_lost or f.damaged_buffers or f.damaged_bytes)
+        if f.events_lost or f.buffers_lost or f.damaged_buffers or f.damaged_bytes:
+            return True
+        return "gap" in self.tables("quality").column("item").unique().to_pylist()
 
 
 def cautions(a: Side, b: Side) -> list[str]:
@@ -69,8 +70,10 @@ def cautions(a: Side, b: Side) -> list[str]:
     for name, side in (("A", a), ("B", b)):
         if not side.facts.judged:
             told.append(f"{name} holds no WSK operation: nothing can be compared")
-        elif side.lossy:
-            told.append(f"{name} lost events: its counts are too low, and what it does not show may still be there")
+        elif side.lossy():
+            told.append(
+                f"events are missing in {name}: its counts are too low, what it does not show may still be there"
+            )
     if a.facts.profile != b.facts.profile:
         told.append(f"different profiles: {a.facts.profile} and {b.facts.profile}")
     if a.facts.cpus != b.facts.cpus:

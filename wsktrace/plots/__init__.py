@@ -9,13 +9,13 @@ works. Where a table holds nothing to draw, the axes say so.
 from __future__ import annotations
 
 from wsktrace.plots.comparison import compare
-from wsktrace.plots.cumulative import cumulative
+from wsktrace.plots.curves import cumulative
 from wsktrace.plots.files import as_file, figure_of
-from wsktrace.plots.heatmap import heatmap, heatmap_counts
-from wsktrace.plots.latency import latency, latency_figure, multiples, operations_of
-from wsktrace.plots.lifetimes import lifetimes
-from wsktrace.plots.outstanding import outstanding, outstanding_curve
-from wsktrace.plots.timeline import timeline
+from wsktrace.plots.gantt import lifetimes
+from wsktrace.plots.heat import heatmap, heatmap_counts
+from wsktrace.plots.histograms import latency, latency_figure, multiples, operations_of
+from wsktrace.plots.lanes import timeline
+from wsktrace.plots.steps import outstanding, outstanding_curve
 from wsktrace.plots.trace import Plots
 
 __all__ = [

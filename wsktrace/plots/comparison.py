@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsktrace.plots.cumulative import curve, percent_axis
-from wsktrace.plots.latency import LEG_NAMES, NOTHING
+from wsktrace.plots.curves import curve, percent_axis
+from wsktrace.plots.histograms import LEG_NAMES, NOTHING
 from wsktrace.plots.style import COLOURS, DASHES, chosen_axes, duration_axis, label, nothing, panels
 from wsktrace.stats.latency import histograms_of
 from wsktrace.units import duration_text
@@ -63,7 +63,7 @@ def compare(
                 told = f"{label(name)}  n={table[group].count:,}"
                 curve(ax, table[group], told, COLOURS[which], DASHES[which])
         percent_axis(ax)
-        duration_axis(ax, LEG_NAMES[leg] if at + wide >= len(chosen) else "")
+        duration_axis(ax, LEG_NAMES[leg] if at + wide >= len(chosen) else "", minor=False)
         ax.tick_params(labelbottom=True)
         ax.set_title(label(group), loc="left", fontsize=10, fontweight="bold", pad=16)
         ax.text(0, 1.02, shift_text(a.get(group), b.get(group), names), transform=ax.transAxes, fontsize=8, va="bottom")
@@ -85,8 +85,8 @@ def shift_text(a: Histogram | None, b: Histogram | None, names: tuple[str, str] 
 
 
 def _change(old: int, new: int) -> str:
-    if not old:
+    if not old or not new:
         return ""
-    if not 0.3 <= new / old <= 3:
-        return f" (×{new / old:.3g})"
+    if new > 3 * old or old > 3 * new:
+        return f" (×{new / old:.3g})" if new > old else f" (÷{old / new:.3g})"
     return f" ({(new - old) / old:+.0%})".replace("%", " %").replace("-", "−")

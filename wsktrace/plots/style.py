@@ -96,9 +96,9 @@ def tidy(ax: Axes, grid: str = "x") -> None:
         ax.spines[side].set_visible(False)
 
 
-def duration_axis(ax: Axes, text: str, *, which: str = "x") -> None:
-    """Make an axis of seconds logarithmic and label it 1 µs, 10 µs … 1 s."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+def duration_axis(ax: Axes, text: str, *, which: str = "x", minor: bool = True) -> None:
+    """Make an axis of seconds logarithmic and label it 1 µs … 1 s; minor ticks cost time where axes are many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     class Decades(LogLocator):
         """Powers of ten; where the axis holds hardly one, what is between them, too."""
@@ -115,6 +115,8 @@ def duration_axis(ax: Axes, text: str, *, which: str = "x") -> None:
     axis.set_major_locator(Decades(base=10, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: duration_text(round(value * SECOND, 3))))
     axis.set_minor_formatter(NullFormatter())
+    if not minor:
+        axis.set_minor_locator(NullLocator())
     if text:
         (ax.set_xlabel if which == "x" else ax.set_ylabel)(text, fontsize=9)
 

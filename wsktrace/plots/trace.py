@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from wsktrace.plots.style import label
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -31,11 +33,27 @@ class Facts(Protocol):
         """Its end."""
         ...
 
+    @property
+    def events_lost(self) -> int:
+        """How many events the tracer lost."""
+        ...
+
+    @property
+    def buffers_lost(self) -> int:
+        """How many buffers the tracer lost."""
+        ...
+
+    @property
+    def damaged_buffers(self) -> int:
+        """How many buffers of the file are damaged."""
+        ...
+
 
 class Plots:
     """Pictures of a trace; each method returns matplotlib axes and takes those to draw on.
 
-    ``by`` of several is what ``wsktrace latency --by`` takes: op, status, outcome, completion, category, family.
+    ``by`` is what ``wsktrace latency --by`` takes: op, status, outcome, completion, category, family, several, or
+    ``all`` as one.
     """
 
     def __init__(self, tables: Callable[[str], pa.Table], facts: Callable[[], Facts]) -> None:
@@ -51,45 +69,45 @@ class Plots:
         legs: Sequence[str] = ("total", "pending"),
     ) -> list[Axes]:
         """Draw how long uses of IRPs took, a histogram for each operation or group."""
-        from wsktrace.plots.latency import latency
+        from wsktrace.plots.histograms import latency
 
-        return latency(self._latency(by), axes, op=op, legs=legs)
+        return self._trusted(latency(self._latency(by), axes, op=op, legs=legs))
 
     def multiples(
         self, axes: Sequence[Axes] | None = None, *, by: str | Sequence[str] = ("op",), leg: str = "total"
     ) -> list[Axes]:
         """Draw a small histogram for each group, all to the same scales."""
-        from wsktrace.plots.latency import multiples
+        from wsktrace.plots.histograms import multiples
 
-        return multiples(self._latency(by), axes, leg=leg)
+        return self._trusted(multiples(self._latency(by), axes, leg=leg))
 
     def cumulative(self, axes: Axes | None = None, *, by: str | Sequence[str] = ("op",), leg: str = "total") -> Axes:
         """Draw which share of the uses of IRPs took no longer, a curve for each operation or group."""
-        from wsktrace.plots.cumulative import cumulative
+        from wsktrace.plots.curves import cumulative
 
-        return cumulative(self._latency(by), axes, leg=leg)
+        return self._trusted([cumulative(self._latency(by), axes, leg=leg)])[0]
 
     def outstanding(self, axes: Axes | None = None) -> Axes:
         """Draw how many IRPs were outstanding over time."""
-        from wsktrace.plots.outstanding import outstanding
+        from wsktrace.plots.steps import outstanding
 
         return outstanding(self._tables("irps"), axes, **self._span())
 
     def heatmap(self, axes: Axes | None = None, *, op: str | None = None, leg: str = "total") -> Axes:
         """Draw how durations change over time."""
-        from wsktrace.plots.heatmap import heatmap
+        from wsktrace.plots.heat import heatmap
 
         return heatmap(self._tables("irps"), axes, op=op, leg=leg, **self._span())
 
     def lifetimes(self, axes: Axes | None = None, *, most: int = 40) -> Axes:
         """Draw the lives of sockets, of at most so many."""
-        from wsktrace.plots.lifetimes import lifetimes
+        from wsktrace.plots.gantt import lifetimes
 
         return lifetimes(self._tables("sockets"), axes, irps=self._tables("irps"), most=most, **self._span())
 
     def timeline(self, axes: Axes | None = None, *, socket: int | None = None, most: int = 12) -> Axes:
         """Draw the uses of IRPs of one socket (its id or address), or of the first so many."""
-        from wsktrace.plots.timeline import timeline
+        from wsktrace.plots.lanes import timeline
 
         span = self._span() | {"start_ns": None}  # only the time of these IRPs
         return timeline(self._tables("irps"), axes, socket=socket, most=most, **span)
@@ -107,12 +125,25 @@ class Plots:
 
         theirs: Plots = other.plot
         names = self._facts().file, theirs.file
-        return compare(self._latency(by), theirs.table(by), axes, leg=leg, names=names)
+        held = compare(self._latency(by), theirs.table(by), axes, leg=leg, names=names)
+        lost = [(name, text) for name, text in zip(names, (self.lost, theirs.lost), strict=True) if text]
+        return _noted(held, "; ".join(f"{name}: {text}" for name, text in lost))
 
     @property
     def file(self) -> str:
         """Name of the trace."""
         return self._facts().file
+
+    @property
+    def lost(self) -> str:
+        """What pictures say of losses and damage: ``7 events lost``; empty where nothing is known of any."""
+        facts = self._facts()
+        counts = (
+            (facts.events_lost, "event", "lost"),
+            (facts.buffers_lost, "buffer", "lost"),
+            (facts.damaged_buffers, "buffer", "damaged"),
+        )
+        return ", ".join(f"{n:,} {what}{'s' if n != 1 else ''} {fate}" for n, what, fate in counts if n)
 
     def table(self, by: str | Sequence[str] = ("op",)) -> pa.Table:
         """Return the ``latency`` table that pictures are made of, grouped by any of ``stats.KEYS``."""
@@ -122,12 +153,22 @@ class Plots:
         from wsktrace.arrow import to_arrow
         from wsktrace.stats import latency_columns
 
-        keys = (by,) if isinstance(by, str) else tuple(by)
+        keys = () if by == "all" else (by,) if isinstance(by, str) else tuple(by)
         if keys == ("op",):
             return self._tables("latency")
         sockets = self._tables("sockets") if {"category", "family"} & set(keys) else None
         return to_arrow("latency", latency_columns(self._tables("irps"), sockets, by=keys))
 
+    def _trusted(self, axes: list[Axes]) -> list[Axes]:
+        return _noted(axes, self.lost)
+
     def _span(self) -> dict[str, Any]:
         facts = self._facts()
         return {"quality": self._tables("quality"), "start_ns": facts.start_ns, "end_ns": facts.end_ns}
+
+
+def _noted(axes: list[Axes], note: str) -> list[Axes]:
+    """Write a note above the first axes, to the right."""
+    if note:
+        axes[0].set_title(label(note), loc="right", fontsize=8, style="italic")
+    return axes

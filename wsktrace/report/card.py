@@ -105,6 +105,7 @@ def finding_card(
         grid(lines),
         f"<div><b>Operations that show it</b></div>{grid(''.join(shown))}" if shown else "",
         "" if story is None else story_details(story),
+        wide=story is not None,
     )
 
 

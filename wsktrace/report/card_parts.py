@@ -10,16 +10,17 @@ __all__ = ["COLOURS", "badge", "card", "cell", "faint", "grid", "text"]
 
 COLOURS = {"error": "#D55E00", "warning": "#E69F00", "info": "#0072B2", "suspect": "#CC79A7", "good": "#009E73"}
 _CARD = (
-    "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:10px 14px;max-width:60em;"
+    "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:10px 14px;"
     "font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"
 )
 _CELL = "padding:1px 14px 1px 0;text-align:left;vertical-align:top;border:0;color:inherit;font-size:13px"
 _MONO = "font-family:ui-monospace,Consolas,monospace"
 
 
-def card(*parts: str) -> str:
-    """Return a card with some parts; empty ones are left out."""
-    return f'<div style="{_CARD}">{"".join(part for part in parts if part)}</div>'
+def card(*parts: str, wide: bool = False) -> str:
+    """Return a card with some parts; empty ones are left out. A wide one has room for a story."""
+    width = "84em" if wide else "60em"
+    return f'<div style="{_CARD};max-width:{width}">{"".join(part for part in parts if part)}</div>'
 
 
 def grid(lines: str) -> str:

@@ -31,6 +31,7 @@ def subject_card(story: Story, *, trusted: Iterable[str] = ()) -> str:
         grid(lines),
         _lines(story),
         f"<div>{faint(said)}</div>" if said else "",
+        wide=True,
     )
 
 
@@ -57,12 +58,14 @@ def _row(line: Line, story: Story) -> str:
     cpu = "" if line.cpu is None else f"CPU {line.cpu}"
     what = text(line.text)
     if line.kind == "finding":
-        what = badge(line.text, COLOURS.get(severity(line), COLOURS["suspect"]))
+        rule, colon, message = line.text.partition(":")
+        what = badge(rule + colon, COLOURS.get(severity(line), COLOURS["suspect"])) + text(message)
     elif line.kind in ("note", "message"):
         what = faint(what)
     elif line.evidence:
         what = f"<b>{what}</b>"
     indent = f'<div style="padding-left:{min(line.depth, 8) * 1.5:.1f}em">{what}</div>'
-    head = [cell(text(t), mono=True) for t in (clock_text(line.time_ns), elapsed(line, story))]
+    head = [cell(text(clock_text(line.time_ns)), mono=True)]
+    head.append(cell(f'<div style="text-align:right">{text(elapsed(line, story))}</div>', mono=True))
     head += [cell(text(t), fixed=True) for t in (cpu, thread, mark(line))]
     return f"<tr>{''.join(head)}{cell(indent)}</tr>"

@@ -21,7 +21,7 @@ _METHOD = (
     """B/A is the ratio of the quantiles, in brackets its 95 % interval: order statistics of each trace, with fewer
     values where uses follow each other (32 and 10 stretches of time), joined on the logarithm.""",
     """slower and faster hold for all comparisons of a table together (Holm, 5 %) and for shifts of at least {margin};
-    no shift shown does not mean unchanged.""",
+    of the intervals themselves one in twenty misses. no shift shown does not mean unchanged.""",
     """An open use has no duration: a hang makes latencies look better. A verdict stands only if it would stand however
     long the open ones took.""",
     """The intervals speak of these two recordings. How much two recordings of the same driver differ, only more
@@ -106,7 +106,9 @@ def losses_text(side: Side) -> str:
         f"{number:,} {what} lost" for number, what in ((f.events_lost, "events"), (f.buffers_lost, "buffers")) if number
     ]
     if f.damaged_bytes or f.damaged_buffers:
-        lost.append(f"{bytes_text(f.damaged_bytes)} damaged in {f.damaged_buffers:,} buffers")
+        lost.append(
+            f"{bytes_text(f.damaged_bytes)} damaged in {f.damaged_buffers:,} buffer{'s' * (f.damaged_buffers != 1)}"
+        )
     return " · ".join(lost) or "nothing lost, nothing damaged"
 
 

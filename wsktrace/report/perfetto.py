@@ -103,7 +103,7 @@ def write(
     cut = _cut(socket, window)
     quality, whole = span_layer(facts, tracks, window, span, cut)
     notes = quality_layers(tables("quality"), tracks, quality, window, span)
-    counter = tracks.add("IRPs outstanding", counter=True, about="Uses of IRPs that are going on, of the whole trace")
+    counter = tracks.add("IRPs outstanding", counter=True, about="Uses of IRPs that are going on")
     sockets = _alive(sockets, irps, irps_chosen, window, span[0])
     drawn, lives = socket_layers(sockets, tracks, window, span[0])
     found = finding_layers(_findings(tables("findings"), drawn.ids, socket), tracks, drawn, window)
@@ -183,7 +183,7 @@ def _findings(findings: pa.Table, ids: NDArray[np.uint64], socket: int | None) -
 def _cut(socket: int | None, window: Window) -> str:
     """Return what is shown, in words; empty where it is everything."""
     parts = [] if socket is None else [f"socket {address_text(socket)}"]
-    if window.since > 0:
+    if window.since > Window().since:
         parts.append(f"from {time_text(window.since)}")
     if window.until < Window().until:
         parts.append(f"until {time_text(window.until)}")

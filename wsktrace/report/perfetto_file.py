@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "choose", "deliver", "save"]
 
-_ADDRESS = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,8}(?:`[0-9a-fA-F]{8})?|[0-9a-fA-F]{9,16})")
-
 
 class Choice(TypedDict):
     """The part of a trace that is shown: the address of a socket, or None for all; from when until when."""
@@ -30,10 +27,11 @@ class Choice(TypedDict):
 def choose(facts: TraceFacts, *, socket: int | str | None, since: str | None, until: str | None) -> Choice:
     """Return what was chosen; ``UsageError`` for an address or a time that is none."""
     if isinstance(socket, str):
-        found = _ADDRESS.fullmatch(socket.strip())
-        if found is None:
-            raise UsageError(f"{socket!r} is no address, such as ffff8001`23456780 or 0xffff800123456780")
-        socket = int(found[1].replace("`", ""), 16)
+        from wsktrace.report.story_find import read_address
+
+        text, socket = socket, read_address(socket)
+        if socket is None:
+            raise UsageError(f"{text!r} is no address, such as ffff8001`23456780 or 0xffff800123456780")
     whole = Window()
     window = Window(_moment(facts, since, whole.since), _moment(facts, until, whole.until))
     if window.until <= window.since:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wsktrace.report.perfetto_lanes import FOREVER, interleaved, lanes
 from wsktrace.report.perfetto_layers import BEGIN, END, Layer, Note, Shown, among, column, status_texts, taken, words
+from wsktrace.report.words import REASONS
 from wsktrace.units import address_text, clean
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawn", "irp_layers", "irp_spans", "socket_layers", "socket_span"]
 
+_MOST = (1 << 64) - 1
 _PHASES = ("creating", "open", "closing")
 
 
@@ -154,11 +156,12 @@ def _show_sockets(sockets: pa.Table, slices: NDArray[np.int64]) -> Shown:
 def irp_layers(irps: pa.Table, tracks: Tracks, drawn: Drawn, window: Window, chosen: NDArray[np.bool_]) -> list[Layer]:
     """Add the lanes of IRPs below their sockets' tracks, and return their layer; it carries the number outstanding.
 
-    ``chosen``: which rows are drawn at all; the number outstanding counts all.
+    ``chosen``: which rows are drawn and counted at all.
     """
     begin, end = irp_spans(irps)
     rows, begins, time = interleaved(begin, end)
-    count = np.cumsum(np.where(begins, 1, -1))
+    count = np.cumsum(np.where(begins, 1, -1) * chosen[rows])
+    count = count[np.searchsorted(time, time, side="right") - 1]  # at one moment only the last value counts
     home = drawn.find(*column(irps, "socket_id"))
     if bool(np.any(chosen & (home == 0))):
         home[home == 0] = tracks.add(
@@ -189,9 +192,11 @@ def _show_irps(irps: pa.Table, rows: NDArray[np.int64]) -> Shown:
     outcomes, came = values("outcome"), values("complete_time")
     returned = status_texts(values("return_status"), values("return_status_name"))
     completed = status_texts(values("completion_status"), values("completion_status_name"))
-    names = [
-        _irp_name(*told) for told in zip(ops, outcomes, (t is not None for t in came), completed, returned, strict=True)
-    ]
+    doubts, own = words(values("doubt")), values("own")
+    why = [_doubt(*told) for told in zip(doubts, own, strict=True)]
+    ends = (t is not None for t in came)
+    sure = (reason is None for reason in why)
+    names = [_irp_name(*told) for told in zip(ops, outcomes, ends, completed, returned, sure, strict=True)]
     notes = [
         Note("op", ops, word=True),
         Note("irp", [address_text(v) for v in values("irp")]),
@@ -200,17 +205,24 @@ def _show_irps(irps: pa.Table, rows: NDArray[np.int64]) -> Shown:
         Note("completion", words(values("completion")), word=True),
         Note("return_status", returned, word=True),
         Note("completion_status", completed, word=True),
-        Note("doubt", words(values("doubt")), word=True),
+        Note("not_certain", why, word=True),
     ]
     plain = ("information", "length", "pending_ns", "issue_operation", "return_operation", "complete_operation")
     notes += [Note(name, values(name)) for name in plain]
-    return Shown(names, ["IRP"] * len(names), tuple(notes), [number + 1 for number in ids])
+    return Shown(names, ["IRP"] * len(names), tuple(notes), [(number + 1) & _MOST for number in ids])
 
 
-def _irp_name(op: str, outcome: str, came: bool, completed: str | None, returned: str | None) -> str:
+def _doubt(reason: str | None, own: bool) -> str | None:
+    """Return why the end of a use may be otherwise than drawn; None where it is certain."""
+    if reason is not None:
+        return f"{reason}: {REASONS.get(reason, '')}"
+    return None if own else "perhaps not the driver's own IRP: its completion may go unseen"
+
+
+def _irp_name(op: str, outcome: str, came: bool, completed: str | None, returned: str | None, sure: bool) -> str:
     """Return the name of a slice: the call, and what a reader must not miss about its end."""
     if outcome == "open":
-        return f"{op} (still pending)"
+        return f"{op} ({'still pending' if sure else 'no completion seen'})"
     if outcome in ("failed", "cancelled"):
         return f"{op} {(completed if came else returned) or outcome}"
-    return op if came else f"{op} (completion not seen)"
+    return op if came else f"{op} (end not seen)"

@@ -44,7 +44,7 @@ BEGIN, END, INSTANT, COUNTER = 1, 2, 3, 4
 class Note:
     """One debug annotation of each mark of a chunk: its label, and per mark a value, None where there is none.
 
-    Numbers are written as numbers, truths as truths. ``word`` says of texts that they are few and are written once.
+    ``word`` says of texts that few differ; each is written once.
     """
 
     label: str
@@ -120,8 +120,8 @@ class Tracks:
 class Window:
     """From when until when marks are shown: ns UTC, the end not included; slices that reach into it are whole."""
 
-    since: int = 0
-    until: int = np.iinfo(np.int64).max
+    since: int = int(np.iinfo(np.int64).min)
+    until: int = int(np.iinfo(np.int64).max)
 
     def overlaps(self, begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which slices reach into the window."""
@@ -168,10 +168,30 @@ def taken(table: pa.Table, rows: NDArray[np.int64]) -> Callable[[str], list[Any]
         held = table.column(name).take(index)
         if pa.types.is_timestamp(held.type):
             held = held.cast(pa.int64())
-        found: list[Any] = held.to_pylist()
-        return found
+        return _listed(held)
 
     return values
+
+
+def _listed(held: Any) -> list[Any]:
+    """Return a column as a list; by way of arrays, which takes a third of the time of ``to_pylist``."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if held.null_count == len(held):
+        return [None] * len(held)
+    if pa.types.is_dictionary(held.type):
+        whole = held.unify_dictionaries().combine_chunks()
+        names = [*whole.dictionary.to_pylist(), None]
+        return [names[code] for code in pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False).tolist()]
+    if not pa.types.is_integer(held.type):
+        found: list[Any] = held.to_pylist()
+        return found
+    if not held.null_count:
+        return list(held.to_numpy().tolist())
+    known = pc.is_valid(held).to_numpy().tolist()
+    numbers = pc.fill_null(held, 0).to_numpy().tolist()
+    return [number if there else None for number, there in zip(numbers, known, strict=True)]
 
 
 def words(values: list[Any]) -> list[Any]:
@@ -182,4 +202,4 @@ def words(values: list[Any]) -> list[Any]:
 
 def status_texts(codes: list[int | None], names: list[str | None]) -> list[str | None]:
     """Return status codes by name, by number where they have none, None for null."""
-    return [clean(name) if name else hex_text(code) for code, name in zip(codes, names, strict=True)]
+    return [name or hex_text(code) for code, name in zip(codes, words(names), strict=True)]

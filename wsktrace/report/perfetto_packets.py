@@ -28,6 +28,9 @@ _CLEARED, _NEEDS_STATE = 1, 2
 #: Built-in clocks. Source: protos/perfetto/common/builtin_clock.proto.
 _REALTIME, _BOOTTIME = 1, 6
 _EXPLICIT, _BY_NAME, _APART = 3, 1, 2
+#: Kinds of strings that are told once: fields of InternedData.
+_NAME, _CATEGORY = "event_names", "event_categories"
+_LABEL, _VALUE = "debug_annotation_names", "debug_annotation_string_values"
 
 
 class PacketWriter:
@@ -42,6 +45,7 @@ class PacketWriter:
             ) from None
         self._out = out
         self._base = base_ns
+        self._new = Trace
         self._held = Trace()
         self._sequences = 0
         self.packets = 0
@@ -82,7 +86,7 @@ class PacketWriter:
     def flush(self) -> None:
         """Write the packets that are held."""
         data = self._held.SerializeToString()
-        self._held.Clear()
+        self._held = self._new()  # clearing the old one would keep its memory
         self.size += len(data)
         self._out.write(data)
 
@@ -94,12 +98,14 @@ class _Sequence:
         self._writer = writer
         self._number = number
         self._counter = counter
-        self._told: dict[tuple[str, str], int] = {}
+        #: per kind of string its number by its text
+        self._told: dict[str, dict[str, int]] = {kind: {} for kind in (_NAME, _CATEGORY, _LABEL, _VALUE)}
+        self._strings = 0
         self._fresh = True
 
     def write(self, layers: Sequence[Layer], base: int) -> None:
         """Write the marks of all layers in the order of time."""
-        time = np.concatenate([layer.time for layer in layers])
+        time = np.maximum(np.concatenate([layer.time for layer in layers]), base)
         order = np.argsort(time, kind="stable")
         first = np.cumsum([0, *map(len, layers)])
         for at in range(0, len(order), CHUNK):
@@ -138,8 +144,10 @@ class _Sequence:
         packet.timestamp = moment
         packet.trusted_packet_sequence_id = self._number
         packet.sequence_flags = _NEEDS_STATE
-        if self._fresh or len(self._told) > MOST_STRINGS:
-            self._told.clear()
+        if self._fresh or self._strings > MOST_STRINGS:
+            self._strings = 0
+            for held in self._told.values():
+                held.clear()
             packet.sequence_flags = _NEEDS_STATE | _CLEARED
             packet.first_packet_on_sequence = self._fresh
             self._fresh = False
@@ -150,38 +158,36 @@ class _Sequence:
 
     def _fill(self, packet: Any, event: Any, shown: Shown, at: int) -> None:
         """Put the name, the category, the flow and the notes on an event."""
-        event.name_iid = self._iid(packet, "event_names", shown.names[at])
-        event.category_iids.append(self._iid(packet, "event_categories", shown.categories[at]))
+        event.name_iid = self._told[_NAME].get(shown.names[at]) or self._tell(packet, _NAME, shown.names[at])
+        category = shown.categories[at]
+        event.category_iids.append(self._told[_CATEGORY].get(category) or self._tell(packet, _CATEGORY, category))
         if shown.flows is not None and (flow := shown.flows[at]) is not None:
             event.flow_ids.append(flow)
-        add = event.debug_annotations.add
+        add, labels, texts = event.debug_annotations.add, self._told[_LABEL], self._told[_VALUE]
         for note in shown.notes:
             value = note.values[at]
             if value is None:
                 continue
-            label = self._iid(packet, "debug_annotation_names", note.label)
+            label = labels.get(note.label) or self._tell(packet, _LABEL, note.label)
             if note.word:
-                add(name_iid=label, string_value_iid=self._iid(packet, "debug_annotation_string_values", value))
+                add(name_iid=label, string_value_iid=texts.get(value) or self._tell(packet, _VALUE, value))
             elif isinstance(value, str):
                 add(name_iid=label, string_value=value)
-            elif isinstance(value, bool):
-                add(name_iid=label, bool_value=value)
             elif value < 0:
                 add(name_iid=label, int_value=value)
             else:
                 add(name_iid=label, uint_value=value)
 
-    def _iid(self, packet: Any, kind: str, text: str) -> int:
-        """Return the number of a string; where it is new, the packet tells it."""
-        found = self._told.get((kind, text))
-        if found is None:
-            found = self._told[kind, text] = len(self._told) + 1
-            entry = getattr(packet.interned_data, kind).add(iid=found)
-            if kind == "debug_annotation_string_values":
-                entry.str = text.encode()
-            else:
-                entry.name = text
-        return found
+    def _tell(self, packet: Any, kind: str, text: str) -> int:
+        """Let the packet tell a string that is new; return its number."""
+        self._strings += 1
+        number = self._told[kind][text] = len(self._told[kind]) + 1
+        entry = getattr(packet.interned_data, kind).add(iid=number)
+        if kind == _VALUE:
+            entry.str = text.encode()
+        else:
+            entry.name = text
+        return number
 
 
 def _describe(descriptor: Any, track: Track) -> None:

@@ -48,7 +48,7 @@ class OneFile:
                 f" (another wsktrace timeline --open, a trace_processor), or open the file at {ORIGIN} by hand"
             ) from None
         self._server.file, self._server.path, self._server.done = path, self._path, self._done
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.port: int = self._server.server_address[1]
         self.url = f"http://{_HOST}:{self.port}{self._path}"
         self.page = f"{ORIGIN}/#!/?url={self.url}{_EXPANDED if expand else ''}"

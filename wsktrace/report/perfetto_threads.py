@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.report.perfetto_lanes import FOREVER, interleaved, lanes, match
-from wsktrace.report.perfetto_layers import BEGIN, END, INSTANT, Layer, Note, Shown, among, column, status_texts, taken
-from wsktrace.units import address_text, clean
+from wsktrace.report.perfetto_layers import (
+    BEGIN,
+    END,
+    INSTANT,
+    Layer,
+    Note,
+    Shown,
+    among,
+    column,
+    status_texts,
+    taken,
+    words,
+)
+from wsktrace.units import address_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +34,20 @@ _OPENS = {"enter": "call", "complete": "completion", "callback": "callback"}
 _CLOSES = {"return": "call", "complete_return": "completion", "callback_return": "callback"}
 #: What a call or callback is known by where it has no IRP, the first that is there.
 _KEYS = ("irp", "socket", "registration", "client", "socket_context", "driver_object")
+_COLUMNS = [
+    "operation_id",
+    "time",
+    "cpu",
+    "tid",
+    "pid",
+    "op",
+    "phase",
+    "status",
+    "status_name",
+    "irql",
+    "irp_id",
+    *_KEYS,
+]
 #: Greatest number that Perfetto takes for a process or thread.
 _MOST_ID = (1 << 31) - 1
 
@@ -39,7 +65,7 @@ def thread_layers(operations: pa.Table, irps: pa.Table, tracks: Tracks, window: 
     if not len(rows):
         return []
     index: Any = pa.array(rows)
-    held = operations.take(index)
+    held = operations.select(_COLUMNS).take(index)
     opens = among(held, "phase", _OPENS)
     thread, owners = _threads(held)
     time = column(held, "time")[0]
@@ -233,7 +259,7 @@ def _show(
     issued = _issued(irps, flows)
     names = [
         _name(*told)
-        for told in zip(map(clean, ops), kinds, issued, (p in _CLOSES for p in phases), unseen.tolist(), strict=True)
+        for told in zip(words(ops), kinds, issued, (p in _CLOSES for p in phases), unseen.tolist(), strict=True)
     ]
     own, later = (status_texts(get("status"), get("status_name")) for get in (values, others))
     ends = [None if gone else number for gone, number in zip(unseen.tolist(), others("operation_id"), strict=True)]
@@ -252,8 +278,8 @@ def _issued(irps: pa.Table, flows: NDArray[np.int64]) -> list[str | None]:
     ids = column(irps, "irp_id")[0].astype(np.int64)
     order = np.argsort(ids)
     at = np.minimum(np.searchsorted(ids[order], flows), len(ids) - 1)
-    ops = taken(irps, order[at])("op")
-    return [clean(op) if flow >= 0 else None for op, flow in zip(ops, flows.tolist(), strict=True)]
+    ops = words(taken(irps, order[at])("op"))
+    return [op if flow >= 0 else None for op, flow in zip(ops, flows.tolist(), strict=True)]
 
 
 def _name(op: str, kind: str, issued: str | None, closes: bool, unseen: bool) -> str:

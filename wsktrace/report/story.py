@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wsktrace.report import story_facts, story_notes
+from wsktrace.report.story_about import worst_first
 from wsktrace.report.story_find import uses
 from wsktrace.report.story_index import Index
 from wsktrace.report.story_lines import lines, place
-from wsktrace.report.story_rows import Operation
+from wsktrace.report.story_rows import Operation, union
 from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Story:
     findings: tuple[int, ...] = ()
     #: lines that were left out, and why, in words; empty where none was
     left_out: str = ""
+    #: ns UTC, the time that it is about, its end not included; None: from its first line to its last
+    span: tuple[int, int] | None = None
 
 
 class Stories:
@@ -99,8 +102,8 @@ class Stories:
         index = self._index
         irp = index.irp(irp_id)
         own = index.of_irp(irp_id)
-        findings = index.findings_of_irp(irp_id)
-        at = _union(own, index.beside(irp), self._evidence(findings))
+        findings = index.about.irp(irp_id)
+        at = union(own, index.beside(irp), self._evidence(findings))
         at, left_out = self._cut(at, self._evidence(findings))
         more = [
             *self._findings(findings),
@@ -123,12 +126,12 @@ class Stories:
         """Return the story of a socket; ``UsageError`` where there is none of that id."""
         index = self._index
         socket = index.socket(socket_id)
-        findings = index.findings_of_socket(socket_id)
+        findings = index.about.socket(socket_id)
         evidence = self._evidence(findings)
-        at, left_out = self._cut(_union(index.of_socket(socket), evidence), evidence)
-        at = _union(at, index.more_of_irps(at))
+        at, left_out = self._cut(union(index.of_socket(socket), evidence), evidence)
+        at = union(at, index.more_of_irps(at))
         start = min(index.operations.take("time", at[:1]), default=0)
-        end = socket["closed_time"] or index.end_ns(socket["load"])
+        end = socket["closed_time"] or index.extent.end_ns(socket["load"])
         more = [
             *self._findings(findings),
             *story_notes.gaps(index, socket["load"], start, end),
@@ -151,7 +154,7 @@ class Stories:
         finding = index.finding(finding_id)
         evidence = index.rows_of(finding["evidence"] or [])
         parts = [evidence, index.rows_of((finding["outstanding"] or [])[: self._most])]
-        end = index.end_ns(0)
+        end = index.extent.end_ns(0)
         if index.has("irps", finding["irp_id"]):
             irp = index.irp(finding["irp_id"])
             parts += [index.of_irp(irp["irp_id"]), index.beside(irp)]
@@ -163,8 +166,8 @@ class Stories:
             of = index.of_socket(index.socket(finding["socket_id"]))
             low = max(int(np.searchsorted(of, evidence[0])) - _BESIDE, 0)
             parts.append(of[low : int(np.searchsorted(of, evidence[-1], "right")) + _BESIDE])
-        at, left_out = self._cut(_union(*parts), evidence)
-        at = _union(at, index.more_of_irps(at))
+        at, left_out = self._cut(union(*parts), evidence)
+        at = union(at, index.more_of_irps(at))
         times = [*index.operations.take("time", at), finding["time"]]
         load = index.operations.value("load", int(at[0])) if len(at) else 0
         more += story_notes.gaps(index, load, min(times), max([*times, *([end] if more else [])]))
@@ -175,8 +178,13 @@ class Stories:
             finding_id,
             finding["time"],
             story_facts.finding_facts(index, finding),
-            self._lines(at, [*self._findings([finding]), *more], evidence=set(finding["evidence"] or ())),
-            (finding_id, *(f["finding_id"] for f in index.effects(finding_id))),
+            self._lines(
+                at,
+                [*self._findings([finding]), *more],
+                socket=finding["socket"],
+                evidence=set(finding["evidence"] or ()),
+            ),
+            (finding_id, *(f["finding_id"] for f in index.about.effects(finding_id))),
             left_out,
         )
 
@@ -191,7 +199,7 @@ class Stories:
             at = at[low : low + self._most]
             left_out = f"{count - self._most:,} of {count:,} operations: those farthest from the middle"
         findings = [f for f in index.findings if start_ns <= f["time"] < end_ns]
-        findings = story_facts.worst_first(findings)
+        findings = worst_first(findings)
         more = [*self._findings(findings), *story_notes.gaps(index, None, start_ns, end_ns)]
         middle_ns = (start_ns + end_ns) // 2
         return Story(
@@ -203,6 +211,7 @@ class Stories:
             self._lines(at, more),
             tuple(f["finding_id"] for f in findings),
             left_out,
+            (start_ns, end_ns),
         )
 
     # -- what can be told ---------------------------------------------------------------------------------------------
@@ -259,21 +268,21 @@ class Stories:
         if len(at) <= self._most:
             return at, ""
         half = self._most // 2
-        short = _union(at[:half], np.intersect1d(at, kept)[: self._most], at[-half:])
+        short = union(at[:half], _shared(kept, at)[: self._most], at[-half:])
         left = len(at) - len(short)
         told = f"the first {half}, the last {half}" + (" and those of findings" if len(kept) else "")
         return short, f"{left:,} of {len(at):,} operations: shown are {told}" if left else ""
-
-
-def _union(*parts: NDArray[np.int64]) -> NDArray[np.int64]:
-    held = [part for part in parts if len(part)]
-    if not held:
-        return np.zeros(0, np.int64)
-    return held[0].astype(np.int64) if len(held) == 1 else np.unique(np.concatenate(held)).astype(np.int64)
 
 
 def _end_of(index: Index, irp: dict[str, Any]) -> int:
     """Return when a use of an IRP was over; the end of the trace where that is not seen."""
     if irp["complete_time"] is not None:
         return int(irp["complete_time"])
-    return index.end_ns(irp["load"])
+    return index.extent.end_ns(irp["load"])
+
+
+def _shared(few: NDArray[np.int64], many: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of a few rows that are among many, both ascending."""
+    spots = np.minimum(many.searchsorted(few), len(many) - 1)
+    shared: NDArray[np.int64] = few[many[spots] == few]
+    return shared

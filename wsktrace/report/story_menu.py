@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsktrace.report.story_index import worst_first
+from wsktrace.report.story_about import worst_first
 from wsktrace.report.words import pending, rows
 from wsktrace.units import address_text, clean, clock_text, duration_text
 
@@ -21,6 +21,9 @@ def menu(facts: TraceFacts, tables: Tables, command: str) -> str:
     """Return what can be shown as text; ``command`` begins each line that is to be copied."""
     counts = {name: tables(name).num_rows for name in ("operations", "irps", "sockets", "findings")}
     out = [f"{clean(facts.file)}: " + " · ".join(f"{count:,} {name}" for name, count in counts.items())]
+    if not counts["operations"]:
+        seen = ", ".join(f"{clean(name)} ({count:,})" for name, count in facts.providers[:_MOST]) or "none"
+        out.append(f"There is no WSK operation in this trace; providers seen (events): {seen}")
     opened = pending(tables)
     if opened.num_rows:
         out += ["", f"Still pending at the end of the trace: {opened.num_rows:,} (oldest first)"]
@@ -36,7 +39,7 @@ def menu(facts: TraceFacts, tables: Tables, command: str) -> str:
             out.append(f"  {command} --finding {finding['finding_id']}   {kind} {clean(finding['rule'])}")
         if len(found) > _MOST:
             out.append(f"  … and {len(found) - _MOST:,} more: --finding N; wsktrace check lists them")
-    out += ["", "By address, id or time"]
+    out += ["", "By address or time" if counts["irps"] else "By time"]
     irps, sockets = tables("irps").slice(0, 1), tables("sockets").slice(0, 1)
     for row in rows(irps):
         out.append(f"  {command} --irp '{address_text(row['irp'])}'")

@@ -61,13 +61,14 @@ class Wanted:
     def of(cls, story: Story, *, every: bool = False) -> Wanted:
         """Return what belongs to a story; to that of a moment all messages do."""
         times = [line.time_ns for line in story.lines] or [story.start_ns]
+        start, end = (min(times), max(times)) if story.span is None else (story.span[0], story.span[1] - 1)
         told = [value.split()[0] for label, value in story.facts if label in _ABOUT[story.table]]
         found = sorted({word for word in told if _ADDRESS.fullmatch(word)})
         numbers = frozenset(int(word.replace("`", ""), 16) for word in found)
         parts = "|".join(word.replace("`", "`?") for word in found)
         pattern = re.compile(f"(?<![0-9a-f`])(?:0x)?0*(?:{parts})(?![0-9a-f`])", re.IGNORECASE) if parts else None
         moment = story.table == "moments"
-        return cls(tuple(_windows(story.lines)), pattern, numbers, min(times), max(times), every or moment)
+        return cls(tuple(_windows(story.lines)), pattern, numbers, start, end, every or moment)
 
     def depth(self, tid: int | None, cpu: int | None, time_ns: int) -> int | None:
         """Return how deep inside the calls of a thread a moment is; None where it is in none."""
@@ -156,7 +157,8 @@ def _woven(story: Story, chosen: Sequence[Mapping[str, Any]], more: int, wanted:
     for spot, line in enumerate(story.lines, 1):
         out += [line, *after.get(spot, ())]
     if more > 0:
-        out.append(Line(story.lines[-1].time_ns, "note", f"… and {more:,} more messages"))
+        end = times[-1] if times else wanted.end_ns
+        out.append(Line(end, "note", f"… and {more:,} more message{'s' * (more != 1)}"))
     return replace(story, lines=tuple(out))
 
 
@@ -191,8 +193,10 @@ def collect(
     found: list[list[dict[str, Any]]] = [[] for _ in stories]
     counts = [0] * len(stories)
     providers = _providers(contents)
-    if not stories or not providers:
-        return list(stories)
+    if not providers:
+        return [_without(story, contents) for story in stories]
+    if not stories:
+        return []
     since, until = min(w.start_ns for w in wants), max(w.end_ns for w in wants) + 1
     chosen = EventFilter(providers=providers, since_ns=since, until_ns=until)
     for batch in read_events(contents, chosen, progress=progress):
@@ -208,8 +212,19 @@ def collect(
     out = []
     for story, wanted, rows_, count in zip(stories, wants, found, counts, strict=True):
         rows_ = sorted(rows_, key=lambda row: row["time"])[:most]
-        out.append(_woven(story, rows_, count - len(rows_), wanted))
+        out.append(_without(_woven(story, rows_, count - len(rows_), wanted), contents))
     return out
+
+
+def _without(story: Story, contents: Contents) -> Story:
+    """Say in a story what could not be woven in."""
+    missing = contents.undescribed("message")
+    if not missing:
+        return story
+    told = (
+        f"{missing:,} WPP message{'s' * (missing != 1)} of the trace that nothing describes (wsktrace info says more)"
+    )
+    return replace(story, left_out="; ".join(filter(None, (story.left_out, told))))
 
 
 def may_have(facts: TraceFacts) -> bool:

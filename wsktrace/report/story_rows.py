@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Columns", "Groups", "Operation"]
+__all__ = ["Columns", "Groups", "Operation", "union"]
 
 
 class _Column:
@@ -191,3 +191,13 @@ class Operation:
         """Return any column of this row."""
         found: int | None = self._columns.value(name, self.at)
         return found
+
+
+def union(*parts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows of several parts, each ascending, once and ascending."""
+    held = [part for part in parts if len(part)]
+    if len(held) < 2:
+        return held[0] if held else np.zeros(0, np.int64)
+    joined = np.sort(np.concatenate(held), kind="stable")  # made of ascending runs, which it only merges
+    once: NDArray[np.int64] = joined[np.append(True, joined[1:] != joined[:-1])]
+    return once

@@ -7,6 +7,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
+from wsktrace.report.markdown import escape
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import clean, clock_text, duration_text, time_text
 
@@ -22,7 +23,8 @@ _COLOURS: Final = {
     "title": "1", "faint": "2", "message": "36",
 }  # fmt: skip
 _MARKS: Final = {"error": "✖", "warning": "▲", "info": "●", "note": "·"}
-_BEFORE_TEXT: Final = 15 + 2 + 10 + 2 + 3 + 2 + 6 + 2 + 2
+#: Columns in front of what happened: time, elapsed, CPU, thread, sign.
+_BEFORE_TEXT: Final = 2 + 15 + 1 + 10 + 2 + 3 + 2 + 6 + 2 + 2
 _NARROWEST: Final = 30
 #: A figure with its unit, and a word of WinDbg's: not to be broken at the end of a line.
 _FIGURE: Final = re.compile(r"(\d) (ns|µs|ms|s|min|h|d|bytes)\b")
@@ -69,7 +71,7 @@ def _text(story: Story, width: int | None, *, colour: bool) -> str:
         out += [" " * (label_width + 4) + more for more in rest]
     out.append("")
     out.append(paint(f"  {'time (UTC)':<15} {'elapsed':>10}  {'CPU':>3}  {'thread':>6}", "faint"))
-    room = None if width is None else max(width - _BEFORE_TEXT - 2, _NARROWEST)
+    room = None if width is None else max(width - _BEFORE_TEXT, _NARROWEST)
     for line in story.lines:
         out += _line(line, story, room, paint)
     if story.left_out:
@@ -158,25 +160,19 @@ def json_lines(stories: Sequence[Story]) -> str:
 
 # -- Markdown ---------------------------------------------------------------------------------------------------------
 
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
-
-
-def _md(value: str) -> str:
-    return _SPECIAL.sub(r"\\\1", clean(value)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
-
 
 def markdown(stories: Sequence[Story], *, trust: Sequence[str]) -> str:
     """Return stories as Markdown with tables."""
     out = []
     for story in stories:
-        out += [f"## {_md(story.title)}", ""]
-        out += [f"- **{_md(label)}**: {_md(value)}" for label, value in story.facts]
+        out += [f"## {escape(story.title)}", ""]
+        out += [f"- **{escape(label)}**: {escape(value)}" for label, value in story.facts]
         out += ["", "| time (UTC) | elapsed | CPU | thread | | what |", "|---|---:|---:|---:|---|---|"]
         for line in story.lines:
             cpu, thread = ("" if value is None else str(value) for value in (line.cpu, line.tid))
-            what = "&nbsp;&nbsp;" * line.depth + _md(line.text)
-            cells = (clock_text(line.time_ns), elapsed(line, story), cpu, thread, _md(mark(line)), what)
+            what = "&nbsp;&nbsp;" * line.depth + escape(line.text)
+            cells = (clock_text(line.time_ns), elapsed(line, story), cpu, thread, escape(mark(line)), what)
             out.append(f"| {' | '.join(cells)} |")
-        out += ["", *([f"Left out: {_md(story.left_out)}", ""] if story.left_out else [])]
-    out += [_md(sentence) for sentence in trust]
+        out += ["", *([f"Left out: {escape(story.left_out)}", ""] if story.left_out else [])]
+    out += [escape(sentence) for sentence in trust]
     return "\n".join(out) + "\n"

@@ -79,6 +79,8 @@ _END: Final[dict[str, tuple[str, ...]]] = {
     "WskAcceptEvent": ("accept_socket_context", "accept_socket_dispatch", "dispatch_members"),
     "WskInspectEvent": ("action",),
 }
+#: Arguments that a return tells where its call is not shown.
+_ON: Final = ("control_code", "registration", "client", "driver_object")
 #: Routine of the I/O manager that a fact tells of, and what that means.
 _FACTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "IrpAllocate": ("IoAllocateIrp gave the IRP", ("stack_size",)),
@@ -174,9 +176,12 @@ def _return(row: Operation, around: Surroundings) -> str:
     status = f" {row.status_name}" if row.status_name else ""
     if row.op == "IrpWait" and status:
         status = f" with{status}"
-    objects = [] if around.begun is not None else _objects(row, around)
-    parts = _arguments(row, _END.get(row.op, ())) if row.status in (None, 0) else []
-    return _list(f"{head}{status}{_after(row, around.begun)}", parts + objects)
+    names = _END.get(row.op, ()) if row.status in (None, 0) else ()
+    objects = []
+    if around.begun is None:  # the call is not shown: say what it was on
+        names = tuple(dict.fromkeys((*_ON, *names)))
+        objects = _objects(row, around)
+    return _list(f"{head}{status}{_after(row, around.begun)}", _arguments(row, names) + objects)
 
 
 def _complete(row: Operation, around: Surroundings) -> str:

@@ -52,6 +52,37 @@ def bin_edges(bins: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return low, low + ((np.int64(1) << shift) - 1)
 
 
+class _Cells:
+    """Counts of cells, group · ``BINS`` + bin: in one array, or, where groups are too many, only those that occur."""
+
+    def __init__(self, groups: int) -> None:
+        self._dense = np.zeros(groups * BINS, np.int64) if groups * BINS <= _CELLS else None
+        self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+
+    def add(self, group: NDArray[np.int64], bins: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        cells = group * BINS + bins
+        if self._dense is not None:
+            np.add.at(self._dense, cells, counts)
+        else:
+            self._parts.append(_summed(cells, counts))
+
+    def found(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the cells that are not empty, ascending, and their counts."""
+        if self._dense is not None:
+            cells = np.flatnonzero(self._dense)
+            return cells, self._dense[cells]
+        parts = self._parts or [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        return _summed(*(np.concatenate(held) for held in zip(*parts, strict=True)))
+
+
+def _summed(cells: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each cell once, ascending, with the sum of its counts."""
+    found, where = np.unique(cells, return_inverse=True)
+    total = np.zeros(len(found), np.int64)
+    np.add.at(total, where.reshape(-1), counts)
+    return found, total
+
+
 @dataclass(frozen=True, slots=True)
 class Binned:
     """Histograms of many groups, one behind the other.
@@ -70,34 +101,33 @@ class Binned:
     def of(cls, durations: NDArray[np.int64], group: NDArray[np.integer], groups: int) -> Binned:
         """Count durations (ns) by group number; what is negative raises ``ValueError``."""
         low, high = np.full(groups, np.iinfo(np.int64).max), np.full(groups, -1)
-        cells = groups * BINS
-        dense = np.zeros(cells, np.int64) if cells <= _CELLS else None
-        sparse: list[NDArray[np.int64]] = []
+        total = _Cells(groups)
         for at in range(0, len(durations), _BLOCK):
             v, g = durations[at : at + _BLOCK], group[at : at + _BLOCK].astype(np.int64)
             if int(v.min()) < 0:
                 raise ValueError("a duration is negative")
             np.minimum.at(low, g, v)
             np.maximum.at(high, g, v)
-            cell = g * BINS + bin_of(v)
-            if dense is None:
-                sparse.append(cell)
-            else:
-                first = int(cell.min())
-                held = np.bincount(cell - first)
-                dense[first : first + len(held)] += held
-        if dense is None:
-            found, counts = np.unique(np.concatenate(sparse or [np.zeros(0, np.int64)]), return_counts=True)
-        else:
-            found = np.flatnonzero(dense)
-            counts = dense[found]
-        return cls.of_cells(found, counts, low, high)
+            total.add(g, bin_of(v), np.ones(len(v), np.int64))
+        return cls._of_cells(total, low, high)
 
     @classmethod
-    def of_cells(
-        cls, cells: NDArray[np.int64], counts: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]
+    def added(
+        cls,
+        group: NDArray[np.int64],
+        bins: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        low: NDArray[np.int64],
+        high: NDArray[np.int64],
     ) -> Binned:
-        """Return what is counted by cell, group · ``BINS`` + bin; cells ascend, each once."""
+        """Add counts that fall into bins of groups; ``low`` and ``high`` of each group are known."""
+        total = _Cells(len(low))
+        total.add(group, bins, counts)
+        return cls._of_cells(total, low, high)
+
+    @classmethod
+    def _of_cells(cls, total: _Cells, low: NDArray[np.int64], high: NDArray[np.int64]) -> Binned:
+        cells, counts = total.found()
         offsets = np.searchsorted(cells, np.arange(len(low) + 1) * BINS)
         empty = offsets[1:] == offsets[:-1]
         return cls(offsets, cells % BINS, counts, np.where(empty, 0, low), np.where(empty, 0, high))
@@ -173,7 +203,5 @@ def merge(parts: Iterable[Histogram]) -> Histogram:
     chosen = [p for p in parts if len(p.bins)]
     if not chosen:
         return Histogram.of([])
-    bins, where = np.unique(np.concatenate([p.bins for p in chosen]), return_inverse=True)
-    counts = np.zeros(len(bins), np.int64)
-    np.add.at(counts, where.reshape(-1), np.concatenate([p.counts for p in chosen]))
+    bins, counts = _summed(*(np.concatenate([getattr(p, name) for p in chosen]) for name in ("bins", "counts")))
     return Histogram(bins, counts, min(p.min_ns for p in chosen), max(p.max_ns for p in chosen))

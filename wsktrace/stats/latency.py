@@ -8,7 +8,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.stats.groups import KEYS, flags, grouping, words_of
-from wsktrace.stats.histogram import BINS, Binned, Histogram, bin_edges, bin_of
+from wsktrace.stats.histogram import Binned, Histogram, bin_edges, bin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -104,6 +104,8 @@ def histograms_of(table: pa.Table) -> dict[Group, Histogram]:
 def merge_latency(tables: Iterable[pa.Table]) -> pa.Table:
     """Return one ``latency`` table of the uses of IRPs of many traces: what ``latency_columns`` gives of all of them.
 
+    Rows are in the order that ``by`` in the order of ``KEYS`` gives.
+
     Raises:
         UsageError: the tables are not grouped by the same.
     """
@@ -139,14 +141,11 @@ def _merged(table: pa.Table, group: NDArray[np.int64], size: int) -> Binned:
     """Return the histograms of the rows of a ``latency`` table, added up by group."""
     lengths: Any = table.column("bins").combine_chunks()
     owner = np.repeat(group, np.diff(lengths.offsets.to_numpy(zero_copy_only=False)))
-    cells, where = np.unique(owner * BINS + bin_of(_flat(table, "bins")), return_inverse=True)
-    counts = np.zeros(len(cells), np.int64)
-    np.add.at(counts, where.reshape(-1), _flat(table, "counts"))
     low, high = np.full(size, np.iinfo(np.int64).max), np.full(size, -1)
     known = flags(table.column("min_ns"))
     np.minimum.at(low, group[known], _numbers(table, "min_ns")[known])
     np.maximum.at(high, group[known], _numbers(table, "max_ns")[known])
-    return Binned.of_cells(cells, counts, low, high)
+    return Binned.added(owner, bin_of(_flat(table, "bins")), _flat(table, "counts"), low, high)
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from wsktrace.testing.assemble import Addresses, assemble
 from wsktrace.testing.draft import MS, SECOND
 from wsktrace.testing.driver import Traffic, busy, story
 from wsktrace.testing.faults import inject_many
 from wsktrace.testing.legal import careful
-from wsktrace.testing.script import fragment
+from wsktrace.testing.script import fragment, run_script
 
-__all__ = ["clean", "early_release", "hang", "many_faults", "midway"]
+if TYPE_CHECKING:
+    from wsktrace.testing.script import Script
+
+__all__ = ["clean", "early_release", "hang", "many_faults", "midway", "sending"]
 
 #: Small buffers, so that a sample is small.
 _SETTINGS = {"buffer_size": 0x2000}
@@ -78,7 +82,7 @@ def early_release() -> Traffic:
 def hang() -> Traffic:
     """A WskConnect stays pending for ever, and the WskCloseSocket that should end it is stuck behind it.
 
-    The driver cancels the connect after four seconds and waits for the close. Other sockets go on working; the trace
+    The driver cancels the connect after five seconds and waits for the close. Other sockets go on working; the trace
     was stopped more than a minute later, with the driver still waiting.
     """
     stuck = fragment(careful(_HANG))
@@ -143,3 +147,34 @@ def midway() -> Traffic:
     for event in events:
         event.time -= begin
     return Traffic(events, played.end - begin + 10 * MS, [], closed=False, lost=played.lost, settings=_SETTINGS)
+
+
+def sending(*, stalls: bool = False) -> Script:
+    """Two connections, IPv4 and IPv6, that send and receive two thousand times; no rule is broken.
+
+    With ``stalls``, sends take half as long again, and of the receives on IPv6 one in eight waits for 200 ms more, from
+    the middle of the trace on: for comparisons of two traces.
+    """
+    rng = Random("sending")  # noqa: S311 -- reproducible, no secret
+    lines = ["driver"]
+    for socket, family in (("V4", "AF_INET"), ("V6", "AF_INET6")):
+        lines += [
+            f"open {socket} AddressFamily={family} Flags=connection",
+            f"run WskBind {socket} AddressFamily={family}",
+        ]
+        lines += [
+            f"run WskConnect {socket} AddressFamily={family} -> PENDING, +{rng.randrange(9, 30)}ms complete SUCCESS"
+        ]
+    for number in range(2000):
+        socket, receives = rng.choice(("V4", "V6")), rng.random() < 0.5
+        took, unlucky = rng.lognormvariate(*((6.7, 0.7) if receives else (4.6, 0.5))), rng.random() < 0.125
+        at_once = rng.random() < 0.2
+        if stalls and not receives:
+            took *= 1.5
+        if stalls and receives and unlucky and socket == "V6" and number >= 1000:
+            took, at_once = took + 200_000, False
+        call, length = ("WskReceive", 4096) if receives else ("WskSend", rng.choice((64, 512, 1400)))
+        done = f"complete SUCCESS Information={length}"
+        then = f"{done}, PENDING" if at_once else f"PENDING, +{int(took * 1000)}ns {done}"
+        lines.append(f"+{rng.randrange(200, 9000)}us run {call} {socket} Length={length} -> {then}")
+    return run_script("\n".join([*lines, "close V4", "close V6", "unload"]))

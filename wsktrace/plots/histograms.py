@@ -117,6 +117,9 @@ def multiples(
         if at + wide >= len(names):
             ax.tick_params(labelbottom=True)
             ax.set_xlabel(LEG_NAMES[leg], fontsize=8)
+    if len(groups) > len(names):
+        text = f"{LEG_NAMES[leg]}; {len(groups) - len(names):,} more not shown"
+        chosen[len(names) - 1].set_xlabel(text, fontsize=8)
     return chosen[: len(names)]
 
 
@@ -190,7 +193,7 @@ def _figures(leg: str, row: dict[str, Any]) -> str:
 
 
 def _scale(ax: Axes, edges: NDArray[np.float64], top: float) -> None:
-    duration_axis(ax, "")
+    duration_axis(ax, "", minor=False)
     tidy(ax)
     ax.set_ylim(0, 1.1 * top)
     ax.set_xlim(edges[0] / 1.2, edges[-1] * 1.2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
-from wsktrace.plots.latency import LEG_NAMES, NOTHING
+from wsktrace.plots.histograms import LEG_NAMES, NOTHING
 from wsktrace.plots.style import SECOND, duration_axis, label, nothing, one_axes, tidy, trace_axis
 from wsktrace.stats.latency import LEGS
 
@@ -67,7 +67,7 @@ def heatmap(
     first = int(issued.min()) if start_ns is None else min(start_ns, int(issued.min()))
     last = max(int(issued.max()), first + 1, first if end_ns is None else end_ns)
     counts, at, ns = heatmap_counts(issued, took, first, last, times=times, per_decade=per_decade)
-    _mesh(ax, counts, (at - first) / SECOND, ns / SECOND)
+    _mesh(ax, counts, at / SECOND, ns / SECOND)
     duration_axis(ax, LEG_NAMES[leg], which="y")
     tidy(ax, grid="")
     trace_axis(ax, first, last)
@@ -84,9 +84,9 @@ def _mesh(ax: Axes, counts: NDArray[np.int64], x: NDArray[np.float64], y: NDArra
 
     top = max(int(counts.max()), 2)
     shown = np.ma.masked_equal(counts.T, 0)
-    # without its darkest third, cividis stands out from a white page and from a dark one
-    colours = ListedColormap(colormaps["cividis"](np.linspace(0.3, 1, 128)))
-    held = ax.pcolormesh(x, y, shown, cmap=colours, norm=LogNorm(1, top), rasterized=counts.size > 20_000)
+    # without its darkest part, viridis stands out from a white page and from a dark one
+    colours = ListedColormap(colormaps["viridis"](np.linspace(0.2, 1, 128)))
+    held = ax.pcolormesh(x, y, shown, cmap=colours, norm=LogNorm(1, top), rasterized=True)
     bar = ax.figure.colorbar(held, ax=ax, pad=0.01, fraction=0.05)
     few = [n for n in (1, 2, 5, 10, 20, 50) if n <= top]
     bar.ax.yaxis.set_major_locator(LogLocator(10) if top > 50 else _fixed(few))
@@ -116,13 +116,13 @@ def heatmap_counts(
         per_decade: rows for each power of ten.
 
     Returns:
-        Counts (int64, columns × rows), edges of the columns (float64 ns) and of the rows (float64 ns).
+        Counts (int64, columns × rows), edges of the columns (float64 ns since ``first``) and of the rows (float64 ns).
     """
     low = int(np.floor(np.log10(max(int(took.min()), 1)) * per_decade))
     high = max(int(np.floor(np.log10(max(int(took.max()), 1)) * per_decade)) + 1, low + per_decade)
     rows = 10.0 ** (np.arange(low, high + 1) / per_decade)
-    columns = first + np.linspace(0, last - first, times + 1)
-    x = np.clip(((issued - first) / ((last - first) / times)).astype(np.int64), 0, times - 1)
+    columns = np.linspace(0, last - first, times + 1)
+    x = np.clip(np.searchsorted(columns, issued - first, side="right") - 1, 0, times - 1)
     y = np.clip(np.searchsorted(rows, np.maximum(took, 1), side="right") - 1, 0, high - low - 1)
     counts = np.bincount(x * (high - low) + y, minlength=times * (high - low)).reshape(times, high - low)
     return counts.astype(np.int64), columns, rows

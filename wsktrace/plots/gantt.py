@@ -80,7 +80,7 @@ def lifetimes(
     if len(chosen) < sockets.num_rows:
         told = f"{len(chosen):,} of {sockets.num_rows:,} sockets: with open IRPs or not closed first, then the longest"
         ax.set_title(told, loc="left", fontsize=9)
-    legend(ax, [*_handles(shown), *gaps])
+    legend(ax, [*_handles(ax, shown), *gaps])
     return ax
 
 
@@ -136,18 +136,21 @@ def _labels(ax: Axes, sockets: pa.Table, chosen: NDArray[np.int64], open_irps: N
     ax.set_ylim(len(chosen) - 0.4, -0.6)
 
 
-def _handles(shown: dict[str, tuple[str, str]]) -> list[Any]:
+def _handles(ax: Axes, shown: dict[str, tuple[str, str]]) -> list[Any]:
+    """Return what the legend explains: only what is there to be seen."""
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
+    from matplotlib.patches import Patch, Rectangle
 
     known = [name for name in (*CATEGORIES, *shown) if name in shown]
     bars: list[Any] = [
         Patch(facecolor=f"{shown[name][0]}55", edgecolor=shown[name][0], hatch=shown[name][1], label=label(name))
         for name in dict.fromkeys(known)
     ]
-    return [
-        *bars,
-        Line2D([], [], color=OTHER, linewidth=4, label="closing"),
-        Line2D([], [], color=OTHER, marker=">", linestyle="none", label="not closed at the end"),
-        Line2D([], [], color=OTHER, linestyle=":", label="creation not seen"),
+    ends = {line.get_marker() for line in ax.lines}
+    heights = [bar.get_height() for bar in ax.patches if isinstance(bar, Rectangle)]
+    more: list[tuple[bool, dict[str, Any]]] = [
+        (min(heights, default=1) < 0.5, {"linewidth": 4, "label": "closing"}),
+        (">" in ends, {"marker": ">", "linestyle": "none", "label": "not closed at the end"}),
+        (any(line.get_linestyle() == ":" for line in ax.lines), {"linestyle": ":", "label": "creation not seen"}),
     ]
+    return [*bars, *(Line2D([], [], color=OTHER, **look) for seen, look in more if seen)]

@@ -31,6 +31,21 @@ def test_the_last_cells_assert_what_the_sample_holds() -> None:
     assert f"assert median == {expected['median_total_ns']['WskCloseSocket']}," in code
 
 
+def test_the_post_mortem_asserts_what_is_pending_in_the_sample() -> None:
+    expected = json.loads((ROOT / "samples" / "expected.json").read_text("utf-8"))["hang"]
+    cells = nbformat.read(ROOT / "notebooks" / "post_mortem_of_a_hang.ipynb", 4).cells
+    code = "\n".join(cell.source for cell in cells[-2:])
+    assert expected["pending"]
+    for pending in expected["pending"]:
+        assert f'"{pending}",\n' in code
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_ends_with_assertions_and_stands_in_the_readme(path: Path) -> None:
+    assert "assert " in "".join(cell.source for cell in nbformat.read(path, 4).cells[-3:])
+    assert f"(notebooks/{path.name})" in (ROOT / "README.md").read_text("utf-8")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

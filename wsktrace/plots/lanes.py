@@ -8,7 +8,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
-from wsktrace.plots.outstanding import spans_of
+from wsktrace.plots.steps import spans_of
 from wsktrace.plots.style import COLOURS, HATCHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
 from wsktrace.stats.groups import words_of
 from wsktrace.units import address_text
@@ -44,7 +44,7 @@ def timeline(
         socket: a ``socket_id`` or the address of a socket; the first sockets where None.
         quality: the table; where events may be missing is shaded.
         start_ns: where the axis starts, ns UTC; the first issue where None.
-        end_ns: when the trace ends; the last event of the rows where None.
+        end_ns: when the trace ends; how far the axis goes for one socket that has an open IRP, else to its last event.
         most: sockets at most.
 
     Returns:
@@ -67,8 +67,9 @@ def timeline(
     whole = 1 if socket is not None else len(np.unique(ids[ids >= 0]))
     hidden = max(len(rows) - MOST_BARS, 0)
     held = irps.take(_indices(rows[:MOST_BARS]))
-    still = bool(len(_rows_open(held)))
-    begin, end, first, last = spans_of(held, start_ns, end_ns if still else None)
+    # of many sockets, a single IRP that is open shall not squeeze all the others to the left
+    whole_time = socket is not None and len(_rows_open(held)) > 0
+    begin, end, first, last = spans_of(held, start_ns, end_ns if whole_time else None)
     ids = ids[rows[:MOST_BARS]]
     bands = list(dict.fromkeys(ids.tolist()))
     lane, names, base = np.zeros(len(ids), np.int64), [], 0
@@ -151,8 +152,9 @@ def _rows_open(irps: pa.Table) -> NDArray[np.int64]:
 def _handles(ax: Axes) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    marks = (("|", "completion"), (">", "open at the end"), ("x", "no completion seen"))
-    ends = [Line2D([], [], color=OTHER, marker=m, linestyle="none", label=t) for m, t in marks]
+    marks = {"|": "completion", ">": "open at the end", "x": "no completion seen"}
+    seen = {line.get_marker() for line in ax.lines if len(np.atleast_1d(line.get_xdata()))}
+    ends = [Line2D([], [], color=OTHER, marker=m, linestyle="none", label=t) for m, t in marks.items() if m in seen]
     return [*ax.get_legend_handles_labels()[0], *ends]
 
 
