@@ -55,6 +55,18 @@ class Analysis:
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.profile = with_limits(load_profile(profile), limits or {})
+        #: what was asked for, by the names of the arguments
+        self.given: dict[str, Any] = {
+            "profile": profile,
+            "select": None if select is None else tuple(select),
+            "ignore": None if ignore is None else tuple(ignore),
+            "unknown": unknown,
+            "notes": notes,
+            "limits": dict(limits or {}),
+            "baseline": baseline,
+            "symbols": tuple(symbols),
+        }
+        select, ignore, symbols = (self.given[name] for name in ("select", "ignore", "symbols"))
         self._chosen = tuple(select) if select is not None else None
         self._ignored = tuple(ignore) if ignore is not None else None
         self._unknown = unknown

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wsktrace.plots import Plots
     from wsktrace.report.difference import Difference
     from wsktrace.report.facts import TraceFacts
+    from wsktrace.report.provenance import Provenance
     from wsktrace.report.story import Stories, Story
     from wsktrace.sources import Source
     from wsktrace.subjects import IrpUse, Socket
@@ -345,6 +346,12 @@ class Trace:
         contents = self._source.contents
         return story_messages.collect(contents, stories, every=every, most=most, progress=progress)
 
+    @property
+    def given(self) -> dict[str, Any] | None:
+        """The arguments of ``wsktrace.open``; None where they are not known, as of a loaded trace."""
+        held: dict[str, Any] | None = getattr(self._source, "given", None)
+        return held
+
     # -- out ------------------------------------------------------------------------------------------------------
 
     @property
@@ -400,6 +407,31 @@ class Trace:
         store.check_target(Path(directory), force=force)  # before the work, not after it
         tables = {name: self.arrow(name) for name in TABLES}
         return store.write(tables, directory, facts=self.summary.to_json(), force=force)
+
+    @overload
+    def report(self, path: None = None, *, redact: bool = False, made: Provenance | None = None) -> str: ...
+
+    @overload
+    def report(self, path: str | os.PathLike[str], *, redact: bool = False, made: Provenance | None = None) -> Path: ...
+
+    def report(
+        self, path: str | os.PathLike[str] | None = None, *, redact: bool = False, made: Provenance | None = None
+    ) -> str | Path:
+        """Return the report as HTML, or write it to a file and return its path.
+
+        Args:
+            path: where to write.
+            redact: hide addresses, process and thread ids, names of files and hosts; equal ones stay equal.
+            made: what it says of how it was made; that it was called from Python where None.
+        """
+        from wsktrace.report.html import render, write
+        from wsktrace.report.provenance import provenance
+        from wsktrace.report.story_messages import may_have
+
+        made = made or provenance(self.summary, self.given)
+        more = {"messages": self.with_messages} if self.given is not None and may_have(self.summary) else {}
+        text = render(self.summary, self.arrow, made=made, redact=redact, **more)
+        return text if path is None else write(text, path)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("wsktrace.cli.show", "Tell the story of an IRP, a socket, a finding or a moment."),
     "events": ("wsktrace.cli.events", "Print the events, decoded by whatever describes them."),
     "latency": ("wsktrace.cli.latency", "How long calls took: percentiles, histograms as PNG, SVG or Parquet."),
+    "report": ("wsktrace.cli.report", "Write the whole account as one HTML file, to read, to search, to send."),
     "timeline": ("wsktrace.cli.timeline", "Draw sockets, IRPs and threads for ui.perfetto.dev."),
     "query": ("wsktrace.cli.query", "Run SQL over the tables of traces, from .etl or Parquet."),
     "diff": ("wsktrace.cli.diff", "Compare two traces: latency shifts, new and gone findings, counts."),

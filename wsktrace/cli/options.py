@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wsktrace.cli.output import Meter
     from wsktrace.trace import Trace
 
-__all__ = ["limits", "open_trace", "output_file", "quiet", "symbols", "trace_input"]
+__all__ = ["command_line", "limits", "open_trace", "output_file", "quiet", "symbols", "trace_input"]
 
 
 def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,6 +82,27 @@ limits = click.option(
     " (close_s=20), order_tolerance_ms=5.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+
+
+def command_line() -> tuple[list[str], frozenset[str]]:
+    """Return the words of the command line that is running, in the order of the help, and those that name files."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    words, names = ["wsktrace", context.command.name or ""], set()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        held = context.params[name]
+        if isinstance(held, dict):
+            held = tuple(f"{key}={value:g}" for key, value in held.items())
+        for value in held if isinstance(held, tuple) else (held,):
+            flag = [] if isinstance(parameter, click.Argument) else [max(parameter.opts, key=len)]
+            words += flag if value is True else [*flag, str(value)]
+            if isinstance(parameter.type, click.Path) or name == "member":
+                names.add(str(value))
+    return words, frozenset(names)
 
 
 def open_trace(trace: Path, *, member: str | None, profile: str, meter: Meter, **more: Any) -> Trace:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wsktrace.report.facts import TraceFacts
     from wsktrace.report.words import Tables
 
-__all__ = ["render", "trust"]
+__all__ = ["render", "share", "trust"]
 
 #: What one list prints before it says how many more there are.
 MOST_PENDING = 20
@@ -106,18 +106,18 @@ def trust(facts: TraceFacts) -> list[str]:
     if not facts.size:
         return [" · ".join(lost) or "nothing is known to be lost"]
     parts = sorted(((n, s) for n, s in facts.bytes.items() if s), key=lambda pair: -pair[1])
-    shares = " · ".join(f"{name.replace('_', ' ')} {_share(size, facts.size)}" for name, size in parts)
+    shares = " · ".join(f"{name.replace('_', ' ')} {share(size, facts.size)}" for name, size in parts)
     explained = sum(facts.bytes.values()) - facts.damaged_bytes
     lines = [
         " · ".join(lost) if lost else "nothing lost, nothing damaged",
-        f"{_share(explained, facts.size)} of {facts.size:,} bytes explained: {shares}",
+        f"{share(explained, facts.size)} of {facts.size:,} bytes explained: {shares}",
     ]
     if lost:
         lines.insert(1, "what is missing can turn a verdict into unknown or suspect, never into a broken rule")
     return lines
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
     """Return a share in per cent that never rounds up to all or down to nothing."""
     value = 100 * part / whole
     if part not in (0, whole):

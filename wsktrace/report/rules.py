@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wsktrace.rules.registry import Rule
 
-__all__ = ["as_json", "explanation", "head", "listing"]
+__all__ = ["as_json", "explanation", "head", "listing", "sections"]
 
 _WIDTH = 100
 _FIELDS = (
@@ -37,7 +37,7 @@ def explanation(rule: Rule, *, markdown: bool = False) -> str:
     parts = [f"{rule.id}  ({_duty(rule)})", "", _fill(rule.sentence)]
     if rule.doc:
         parts += ["", _fill(rule.doc)]
-    for title, text in _sections(rule).items():
+    for title, text in sections(rule).items():
         parts += ["", title, _fill(text, "  ")]
     return "\n".join(parts) + "\n"
 
@@ -47,7 +47,7 @@ def head(rule: Rule) -> str:
     parts = [f"**{rule.sentence}**", f"*{_duty(rule)}*"]
     if rule.doc:
         parts.append(rule.doc.strip())
-    parts += [f"**{title}:** {' '.join(text.split())}" for title, text in _sections(rule).items()]
+    parts += [f"**{title}:** {' '.join(text.split())}" for title, text in sections(rule).items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -80,7 +80,7 @@ def _duty(rule: Rule) -> str:
     return f"{rule.severity}, a duty of the {rule.party}"
 
 
-def _sections(rule: Rule) -> dict[str, str]:
+def sections(rule: Rule) -> dict[str, str]:
     """Return the titled parts that are not empty."""
     titled = {
         "What to do": rule.advice,
