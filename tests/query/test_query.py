@@ -140,7 +140,8 @@ def test_text_of_a_trace_is_never_sql(faked: Any) -> None:
         "DELETE FROM irps",
     ],
 )
-def test_nothing_but_the_tables_is_in_reach(trace: Trace, folder: Path, statement: str) -> None:
+def test_nothing_but_the_tables_is_in_reach(folder: Path, statement: str) -> None:
+    trace = wsktrace.load(folder)
     secret_of_the_process = pd.DataFrame({"a": [1]})
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(SqlError) as told:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faked_traces import finding, irp, usual_rows
+from faked_traces import SOCKET, finding, irp, usual_rows
 
 import wsktrace
+from wsktrace.report import html_lives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -245,6 +246,26 @@ def test_hostile_text_stays_text(browser: Any, faked: Any, tmp_path: Path) -> No
     assert told[1:] == [1, 0]
     assert browser.title.startswith(BAD)
     assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+
+
+def test_the_long_table_of_irps(browser: Any, faked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_lives, "SLOWEST", 2)
+    life = {"load": 0, "origin": "socket", "irps": 20, "open_irps": 0, "birth_operation": 1}
+    rows = {
+        "irps": [irp(n, "WskSend", n, took=n, socket=SOCKET + n % 2, socket_id=n % 2) for n in range(1, 41)],
+        "sockets": [{"socket_id": n, "socket": SOCKET + n, **life} for n in range(2)],
+    }
+    browser.get(faked(rows).report(tmp_path / "long.html").as_uri())
+    size(browser, 1280)
+    assert search(browser, f"{SOCKET:#x}") == "0 findings · 20 IRPs · 1 socket"
+    rows_shown = visible(browser, "#irps table.rows tbody tr")
+    assert [int(name[4:]) % 2 for name in rows_shown] == [0] * 19
+    assert browser.execute_script("return document.querySelector('#irps details.table').open")
+    assert browser.execute_script("return document.querySelector('#irp-4 a').hash") == "#socket-0"
+    browser.execute_script("document.querySelector('#irps details.table').open = false; location.hash = 'irp-7'")
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+    assert browser.execute_script("return document.getElementById('irp-7').getClientRects()[0].height") > 10
+    assert visible(browser, "#irp-7") == ["irp-7"]
 
 
 def test_without_scripts_all_is_there(start: Callable[..., Any], many: Path) -> None:

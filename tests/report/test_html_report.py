@@ -223,7 +223,7 @@ def test_long_lists_are_cut_and_say_so(faked: Any, plain: Callable[..., str], mo
     page = Page(text)
     assert f"{most + 7}×" in page.text
     assert "and 7 more of this rule" in page.text
-    assert f"and {20 - html_findings.MOST_EFFECTS} more that follow from it" in page.text
+    assert f"and {20 - html_findings.MOST_FINDINGS // most} more that follow from it" in page.text
     assert "The oldest 4 of 10" in page.text
     assert "69 are left out here" in page.text
     shown = {int(n) for n in re.findall(r"id=\"?irp-(\d+)", text)}

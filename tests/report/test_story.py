@@ -424,3 +424,35 @@ def test_stories_of_faulty_and_damaged_drivers(seed: int) -> None:
     for finding in rows(trace.arrow("findings")):
         story = trace.stories.finding(finding["finding_id"])
         assert {line.operation_id for line in story.lines if line.evidence} == set(finding["evidence"])
+
+
+def test_gaps_against_looking_at_all() -> None:
+    from random import Random
+
+    from wsktrace.arrow import arrow_schema
+    from wsktrace.report.story_extent import Extent
+    from wsktrace.report.story_rows import Columns
+
+    rng = Random(5)
+    quality = []
+    for load in (0, 1):
+        cuts = sorted(rng.sample(range(1000), 40))
+        quality += [
+            {"item": "gap", "name": f"load {load}", "value": 1, "start": a, "end": b}
+            for a, b in zip(cuts[::2], cuts[1::2], strict=True)
+        ]
+    quality += [{"item": "gap", "name": "file", "value": 0, "start": None, "end": 300}]
+    quality += [{"item": "gap", "name": "file", "value": 0, "start": 700, "end": None}]
+    extent = Extent(Columns(arrow_schema("operations").empty_table()), quality)  # no driver that counts its events
+    for _ in range(200):
+        load = rng.choice((0, 1, None))
+        start, end = sorted(rng.sample(range(1000), 2))
+        expected = [
+            (row["start"], row["end"])
+            for row in quality
+            if row["name"] in ("file", f"load {load}") or load is None
+            if (row["start"] is None or row["start"] <= end) and (row["end"] is None or row["end"] >= start)
+        ]
+        assert sorted((g.start_ns or 0, g.end_ns or 0) for g in extent.gaps(load, start, end)) == sorted(
+            (a or 0, b or 0) for a, b in expected
+        )

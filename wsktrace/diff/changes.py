@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANGES", "Change", "RuleCounts", "changes", "rule_counts"]
 
-#: ``new``: B breaks it, A provably did not · ``first seen``: B breaks it, A could not have shown it, or a suspect that
-#: may come from what B lost · ``kept``: both ·
+#: ``new``: B breaks it, A provably did not · ``first seen``: B breaks it, A could not have shown it, or it may look so
+#: because of what B lost (with less evidence the same fault has another fingerprint) · ``kept``: both ·
 #: ``not seen``: A breaks it, B cannot tell · ``gone``: A breaks it, B provably does not.
 CHANGES = ("new", "first seen", "kept", "not seen", "gone")
 _VERDICTS = ("fail", "suspect")
@@ -51,6 +51,7 @@ def changes(a: Side, b: Side) -> list[Change]:
     found_a, found_b = _groups(a), _groups(b)
     rules_a, rules_b = _rules(a), _rules(b)
     lossy_a, lossy_b = a.lossy(), b.lossy()
+    broken_a, broken_b = ({rule for _, rule, _ in found} for found in (found_a, found_b))
     held = []
     for verdict, rule, fingerprint in found_a.keys() | found_b.keys():
         key, other = (verdict, rule, fingerprint), (_other(verdict), rule, fingerprint)
@@ -59,12 +60,14 @@ def changes(a: Side, b: Side) -> list[Change]:
             change, why = "kept", ""
         elif in_b:
             change, why = _appeared(verdict, other in found_a, _blind(lossy_a, rules_a.get(rule), fingerprint))
-            if (verdict, change) == ("suspect", "new") and lossy_b:
-                change, why = "first seen", "events are missing in B, which alone may look so"
+            if change == "new" and lossy_b and (verdict == "suspect" or rule in broken_a):
+                change, why = "first seen", "events are missing in B, which may make it look so"
         else:
             row = rules_b.get(rule)
             change, why = _disappeared(verdict, other in found_b, _blind(lossy_b, row, fingerprint))
-            if change == "gone" and row is not None:
+            if change == "gone" and lossy_a and rule in broken_b:
+                change, why = "not seen", "events are missing in A: B may show it otherwise"
+            elif change == "gone" and row is not None:
                 why = f"kept in all {row['pass']:,} instances"
         shown = (in_b or in_a)[0]
         held.append(

@@ -86,7 +86,7 @@ def _mesh(ax: Axes, counts: NDArray[np.int64], x: NDArray[np.float64], y: NDArra
     shown = np.ma.masked_equal(counts.T, 0)
     # without its darkest part, viridis stands out from a white page and from a dark one
     colours = ListedColormap(colormaps["viridis"](np.linspace(0.2, 1, 128)))
-    held = ax.pcolormesh(x, y, shown, cmap=colours, norm=LogNorm(1, top), rasterized=counts.size > 20_000)
+    held = ax.pcolormesh(x, y, shown, cmap=colours, norm=LogNorm(1, top), rasterized=True)
     bar = ax.figure.colorbar(held, ax=ax, pad=0.01, fraction=0.05)
     few = [n for n in (1, 2, 5, 10, 20, 50) if n <= top]
     bar.ax.yaxis.set_major_locator(LogLocator(10) if top > 50 else _fixed(few))

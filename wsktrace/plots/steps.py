@@ -20,7 +20,7 @@ __all__ = ["outstanding", "outstanding_curve", "spans_of"]
 #: Operations that get a curve of their own.
 MOST_CURVES = 5
 #: Steps that one curve is drawn with at most; more are drawn as their highest in equal parts of time.
-MOST_STEPS = 4000
+MOST_STEPS = 1600
 
 
 def outstanding(
@@ -44,7 +44,7 @@ def outstanding(
 
     Returns:
         The axes. An IRP counts from its issue to its completion; without one, to the end where it is open, else to
-        the return of its call. Of a curve of more than 4,000 steps, the highest in each 2,000th of the time is drawn.
+        the return of its call. Of a curve of more than 1,600 steps, the highest in each 800th of the time is drawn.
     """
     from matplotlib.ticker import MaxNLocator
 

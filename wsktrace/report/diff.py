@@ -31,7 +31,9 @@ def render_text(found: Comparison) -> str:
         lines += ["", section.title]
         lines += [f"  {line}" for line in _aligned(section)]
         for note in section.notes:
-            lines += textwrap.wrap(clean(note), _WIDTH, initial_indent="  ", subsequent_indent="    ")
+            lines += textwrap.wrap(
+                clean(note), _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )
     return "\n".join(lines) + "\n"
 
 

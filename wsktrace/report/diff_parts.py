@@ -12,7 +12,7 @@ from wsktrace.units import bytes_text, duration_text, span_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsktrace.diff import Change, Comparison, Count, Shift, Side
+    from wsktrace.diff import Change, Comparison, Count, RuleCounts, Shift, Side
 
 __all__ = ["Section", "fraction_text", "interval_text", "losses_text", "method", "ratio_text", "sections", "summary"]
 
@@ -50,6 +50,7 @@ def sections(found: Comparison) -> list[Section]:
     held = [_heads(found), *_changes(found.changes)]
     held += _shifts("Latency", found.latency, "operation" if found.by == ("op",) else ", ".join(found.by))
     held += _shifts("Lifetimes of sockets", found.lifetimes, "category")
+    held += _decided(found.rules)
     held.append(Section("How to read this", notes=method(found.margin)))
     held.append(_counts(found.counts))
     return held
@@ -144,6 +145,17 @@ def _changes(changes: Sequence[Change]) -> list[Section]:
         elif verdict == "fail":
             held.append(Section(title, notes=["none in either trace"]))
     return held
+
+
+def _decided(rules: Sequence[RuleCounts]) -> list[Section]:
+    """Return which rules could be decided in one trace only, with the number of instances."""
+    held: dict[str, list[str]] = {"A": [], "B": []}
+    for r in rules:
+        in_a, in_b = (sum(counts[:2]) if counts else 0 for counts in (r.a, r.b))
+        if bool(in_a) != bool(in_b):
+            held["A" if in_a else "B"].append(f"{r.rule} {in_a or in_b:,}")
+    notes = [f"in {name}: {', '.join(told)}" for name, told in held.items() if told]
+    return [Section("Rules that one trace only could decide, and in how many instances", notes=notes)] if notes else []
 
 
 def _shifts(title: str, found: Sequence[Shift], what: str) -> list[Section]:

@@ -45,6 +45,16 @@ class Difference:
         return _frame(self.to_json()["findings"], ("rule", "verdict", "severity", "party", "fingerprint", "change"))
 
     @property
+    def rules(self) -> pd.DataFrame:
+        """How often each rule was judged how: fail, pass and unknown in A and in B; null where it was not judged."""
+        names = [f"{side}_{word}" for side in ("a", "b") for word in ("fail", "pass", "unknown")]
+        rows = []
+        for one in self.comparison.rules:
+            figures = [figure for side in (one.a, one.b) for figure in (side or (None, None, None))]
+            rows.append({"rule": one.rule, **dict(zip(names, figures, strict=True))})
+        return _frame(rows, ("rule", *names))
+
+    @property
     def counts(self) -> pd.DataFrame:
         """Operations, IRPs by outcome, sockets by kind, losses: how many, and how many a second."""
         return _frame(self.to_json()["counts"], ("kind", "name", "a", "b", "a_per_s", "b_per_s"))

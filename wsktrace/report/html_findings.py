@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "Group", "choose"]
 
-#: Findings of one rule that a page shows, those that follow from one of them, and operations that show one.
-MOST_OF_A_RULE = 40
-MOST_EFFECTS = 12
+#: Findings that a page shows, as far as each rule has its first few; of one rule, and those that follow from one.
+MOST_FINDINGS = 240
+MOST_OF_A_RULE, LEAST_OF_A_RULE = 40, 3
+MOST_EFFECTS, LEAST_EFFECTS = 12, 2
+#: Operations of one finding that a page shows.
 MOST_EVIDENCE = 16
 MOST_OUTSTANDING = 16
 #: Verdicts, with the findings that do not count as one of their own.
@@ -79,9 +81,11 @@ def choose(findings: pa.Table) -> Found:
     root = _roots(held, kinds)
     top = root == np.arange(len(root))
     group = np.where(top, kinds * max(len(names), 1) + rule, -1)
-    shown = top & (_rank(group) < MOST_OF_A_RULE)
+    groups_held = max(len(np.unique(group[top])), 1)
+    shown = top & (_rank(group) < min(max(MOST_FINDINGS // groups_held, LEAST_OF_A_RULE), MOST_OF_A_RULE))
     below = ~top & shown[root]
-    chosen = shown | (below & (_rank(np.where(below, root, -1)) < MOST_EFFECTS))
+    most = min(max(MOST_FINDINGS // max(int(shown.sum()), 1), LEAST_EFFECTS), MOST_EFFECTS)
+    chosen = shown | (below & (_rank(np.where(below, root, -1)) < most))
     where = np.flatnonzero(chosen)
     effects = np.bincount(root[~top], minlength=len(root)) if len(root) else np.zeros(0, np.int64)
     totals = np.bincount(group[top], minlength=0) if top.any() else np.zeros(0, np.int64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wsktrace.report import story_facts, story_notes
+from wsktrace.report.story_about import worst_first
 from wsktrace.report.story_find import uses
 from wsktrace.report.story_index import Index
 from wsktrace.report.story_lines import lines, place
@@ -101,7 +102,7 @@ class Stories:
         index = self._index
         irp = index.irp(irp_id)
         own = index.of_irp(irp_id)
-        findings = index.findings_of_irp(irp_id)
+        findings = index.about.irp(irp_id)
         at = union(own, index.beside(irp), self._evidence(findings))
         at, left_out = self._cut(at, self._evidence(findings))
         more = [
@@ -125,12 +126,12 @@ class Stories:
         """Return the story of a socket; ``UsageError`` where there is none of that id."""
         index = self._index
         socket = index.socket(socket_id)
-        findings = index.findings_of_socket(socket_id)
+        findings = index.about.socket(socket_id)
         evidence = self._evidence(findings)
         at, left_out = self._cut(union(index.of_socket(socket), evidence), evidence)
         at = union(at, index.more_of_irps(at))
         start = min(index.operations.take("time", at[:1]), default=0)
-        end = socket["closed_time"] or index.end_ns(socket["load"])
+        end = socket["closed_time"] or index.extent.end_ns(socket["load"])
         more = [
             *self._findings(findings),
             *story_notes.gaps(index, socket["load"], start, end),
@@ -153,7 +154,7 @@ class Stories:
         finding = index.finding(finding_id)
         evidence = index.rows_of(finding["evidence"] or [])
         parts = [evidence, index.rows_of((finding["outstanding"] or [])[: self._most])]
-        end = index.end_ns(0)
+        end = index.extent.end_ns(0)
         if index.has("irps", finding["irp_id"]):
             irp = index.irp(finding["irp_id"])
             parts += [index.of_irp(irp["irp_id"]), index.beside(irp)]
@@ -183,7 +184,7 @@ class Stories:
                 socket=finding["socket"],
                 evidence=set(finding["evidence"] or ()),
             ),
-            (finding_id, *(f["finding_id"] for f in index.effects(finding_id))),
+            (finding_id, *(f["finding_id"] for f in index.about.effects(finding_id))),
             left_out,
         )
 
@@ -198,7 +199,7 @@ class Stories:
             at = at[low : low + self._most]
             left_out = f"{count - self._most:,} of {count:,} operations: those farthest from the middle"
         findings = [f for f in index.findings if start_ns <= f["time"] < end_ns]
-        findings = story_facts.worst_first(findings)
+        findings = worst_first(findings)
         more = [*self._findings(findings), *story_notes.gaps(index, None, start_ns, end_ns)]
         middle_ns = (start_ns + end_ns) // 2
         return Story(
@@ -277,7 +278,7 @@ def _end_of(index: Index, irp: dict[str, Any]) -> int:
     """Return when a use of an IRP was over; the end of the trace where that is not seen."""
     if irp["complete_time"] is not None:
         return int(irp["complete_time"])
-    return index.end_ns(irp["load"])
+    return index.extent.end_ns(irp["load"])
 
 
 def _shared(few: NDArray[np.int64], many: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.story_arguments import bits, family, irql_name, protocol, socket_type
-from wsktrace.report.story_index import worst_first
 from wsktrace.report.words import REASONS
 from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
     from wsktrace.report.story_index import Index
 
-__all__ = ["finding_facts", "irp_facts", "socket_facts", "worst_first"]
+__all__ = ["finding_facts", "irp_facts", "socket_facts"]
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -43,7 +42,7 @@ def _where(tid: int | None, cpu: int | None, irql: int | None = None) -> str:
 
 def _left(index: Index, load: int, time_ns: int) -> str:
     """Return how much of the trace was left at a time."""
-    return duration_text(max(index.end_ns(load) - time_ns, 0))
+    return duration_text(max(index.extent.end_ns(load) - time_ns, 0))
 
 
 def irp_facts(index: Index, irp: dict[str, Any]) -> Facts:
@@ -135,7 +134,7 @@ def finding_facts(index: Index, finding: dict[str, Any]) -> Facts:
     subject = finding["subject_table"].removesuffix("s")
     about = finding["subject_address"] not in (finding["irp"], finding["socket"])
     cause = finding["follows_from"]
-    held = index.effects(finding["finding_id"])
+    held = index.about.effects(finding["finding_id"])
     effects = [f"{f['finding_id']} {clean(f['rule'])}" for f in held[:5]]
     effects += [f"and {len(held) - 5:,} more"] if len(held) > 5 else []
     waiting = finding["outstanding"] or []

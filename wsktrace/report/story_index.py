@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wsktrace.errors import UsageError
+from wsktrace.report.story_about import About
+from wsktrace.report.story_extent import Extent
 from wsktrace.report.story_requests import Requests
 from wsktrace.report.story_rows import Columns, Groups, union
-from wsktrace.report.words import SEVERITIES, VERDICTS, rows
+from wsktrace.report.words import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from wsktrace.report.words import Tables
 
-__all__ = ["Index", "worst_first"]
+__all__ = ["Index"]
 
 #: Facts about an IRP that belong to the story of its socket, too.
 _TOLD_OF_SOCKETS: Final = ("IrpCancel", "IrpWait", "IrpMarkPending", "IrpCompleteUp")
@@ -28,16 +30,6 @@ _KEPT: Final = 4 << 20
 #: Callbacks of one context looked through for the return of one of them.
 _NEXT_CALLBACKS: Final = 64
 _NEVER: Final = np.iinfo(np.int64).max
-
-
-def worst_first(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return findings by verdict, then severity, then time."""
-
-    def rank(finding: dict[str, Any]) -> tuple[int, int, int]:
-        verdict = VERDICTS.index(finding["verdict"]) if finding["verdict"] in VERDICTS else len(VERDICTS)
-        return verdict, SEVERITIES.index(finding["severity"]), finding["time"]
-
-    return sorted(findings, key=rank)
 
 
 class Index:
@@ -66,11 +58,6 @@ class Index:
     def findings(self) -> list[dict[str, Any]]:
         """The table ``findings``."""
         return rows(self._tables("findings"))
-
-    @cached_property
-    def quality(self) -> list[dict[str, Any]]:
-        """The rows of ``quality`` that tell of gaps and edges."""
-        return [row for row in rows(self._tables("quality")) if row["item"] in ("gap", "edge")]
 
     # -- rows by id ---------------------------------------------------------------------------------------------------
 
@@ -270,86 +257,17 @@ class Index:
 
     # -- findings -----------------------------------------------------------------------------------------------------
 
-    def _by(self, table: str, column: str) -> dict[int, list[dict[str, Any]]]:
-        held: dict[int, list[dict[str, Any]]] = {}
-        for finding in self.findings:
-            about = {finding[column]} | ({finding["subject_id"]} if finding["subject_table"] == table else set())
-            for number in about - {None}:
-                held.setdefault(number, []).append(finding)
-        return {number: worst_first(found) for number, found in held.items()}
-
     @cached_property
-    def _by_irp(self) -> dict[int, list[dict[str, Any]]]:
-        return self._by("irps", "irp_id")
-
-    @cached_property
-    def _by_socket(self) -> dict[int, list[dict[str, Any]]]:
-        return self._by("sockets", "socket_id")
-
-    @cached_property
-    def _effects(self) -> dict[int, list[dict[str, Any]]]:
-        held: dict[int, list[dict[str, Any]]] = {}
-        for finding in self.findings:
-            if finding["follows_from"] is not None:
-                held.setdefault(finding["follows_from"], []).append(finding)
-        return {number: worst_first(found) for number, found in held.items()}
-
-    def findings_of_irp(self, irp_id: int) -> list[dict[str, Any]]:
-        """Return the findings about a use of an IRP, worst first."""
-        return self._by_irp.get(irp_id, [])
-
-    def findings_of_socket(self, socket_id: int) -> list[dict[str, Any]]:
-        """Return the findings about a socket, worst first."""
-        return self._by_socket.get(socket_id, [])
-
-    def effects(self, finding_id: int) -> list[dict[str, Any]]:
-        """Return the findings that follow from one."""
-        return self._effects.get(finding_id, [])
+    def about(self) -> About:
+        """Which findings are about what, and follow from what."""
+        return About(self.findings)
 
     # -- the trace ----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _edges(self) -> dict[int, int]:
-        found = {_load(r["name"]): r["end"] for r in self.quality if r["item"] == "edge" and r["end"] is not None}
-        return {load: end for load, end in found.items() if load is not None}
-
-    @cached_property
-    def _last_ns(self) -> int:
-        time = self.operations.values("time")
-        return int(time.max()) if len(time) else 0
-
-    def end_ns(self, load: int) -> int:
-        """Return until when the absence of an operation of a load is evidence; that of the last operation else."""
-        return self._edges.get(load, self._last_ns)
-
-    @cached_property
-    def _counted(self) -> set[int]:
-        """Loads whose driver counts its events, so that every loss of them has its place."""
-        return set(np.unique(self.operations.values("load")[self.operations.known("seq")]).tolist())
-
-    @cached_property
-    def gaps(self) -> list[tuple[int | None, int | None, int, int | None]]:
-        """Gaps in the trace: (start, end, events that are missing, load); None where not known or for all loads."""
-        found = [(r["start"], r["end"], r["value"], _load(r["name"])) for r in self.quality if r["item"] == "gap"]
-        return sorted(found, key=lambda gap: gap[0] or 0)
-
-    def gaps_of(
-        self, load: int | None, start_ns: int, end_ns: int
-    ) -> list[tuple[int | None, int | None, int, int | None]]:
-        """Return the gaps between two times in which operations of a load may be missing; None: of any load."""
-        counted = load in self._counted if load is not None else self._counted
-        return [
-            gap
-            for gap in self.gaps
-            if (gap[3] == load if counted and load is not None else gap[3] is not None or not counted)
-            and (gap[0] is None or gap[0] <= end_ns)
-            and (gap[1] is None or gap[1] >= start_ns)
-        ]
-
-
-def _load(name: str) -> int | None:
-    head, _, number = name.partition(" ")
-    return int(number) if head == "load" and number.isdecimal() else None
+    def extent(self) -> Extent:
+        """Where the trace ends, and where it has gaps."""
+        return Extent(self.operations, rows(self._tables("quality")))
 
 
 def _start(names: list[str], first: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsktrace.report.story_index import worst_first
+from wsktrace.report.story_about import worst_first
 from wsktrace.report.words import pending, rows
 from wsktrace.units import address_text, clean, clock_text, duration_text
 

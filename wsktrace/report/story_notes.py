@@ -108,9 +108,10 @@ def still_outstanding(index: Index, finding: dict[str, Any]) -> list[tuple[int |
 
 def gaps(index: Index, load: int | None, start_ns: int, end_ns: int) -> list[tuple[int | None, Line]]:
     """Return a note for each gap of the trace between two times; those of other loads do not count."""
-    held = index.gaps_of(load, start_ns, end_ns)
+    held = index.extent.gaps(load, start_ns, end_ns)
     made: list[tuple[int | None, Line]] = []
-    for begin, end, missing, _ in held[:_MOST_GAPS]:
+    for gap in held[:_MOST_GAPS]:
+        begin, end, missing = gap.start_ns, gap.end_ns, gap.missing
         what = f"{missing:,} events of the driver are missing" if missing else "events may be missing"
         what = "1 event of the driver is missing" if missing == 1 else what
         where = "" if begin is None and end is None else f" between {clock_text(begin)} and {clock_text(end)}"
@@ -125,7 +126,7 @@ def irp_end(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Line]]:
     """Return a note where the completion of an IRP is not in the trace."""
     if irp["complete_time"] is not None:
         return []
-    end = index.end_ns(irp["load"])
+    end = index.extent.end_ns(irp["load"])
     age = duration_text(max(end - irp["issue_time"], 0))
     seen = "" if irp["own"] else "; it is perhaps not the driver's own IRP, so its completion may go unseen"
     ids = {"irp_id": irp["irp_id"], "socket_id": irp["socket_id"]}
@@ -148,7 +149,7 @@ def socket_end(index: Index, socket: dict[str, Any]) -> list[tuple[int | None, L
     """Return a note where the end of a socket is not in the trace."""
     if index.refused(socket):
         return []
-    end = index.end_ns(socket["load"])
+    end = index.extent.end_ns(socket["load"])
     told = []
     if socket["closed_time"] is None and socket["close_time"] is not None:
         age = duration_text(max(end - socket["close_time"], 0))

@@ -33,6 +33,7 @@
   const words = (text) => plain(text).split(/\s+/).filter(Boolean)
     .map((word) => (/^0x[0-9a-f]+$/.test(word) ? word.slice(2).replace(/^0+(?=.)/, "") : word));
   let items = null;
+  if (!byId("findings")) for (const part of [find.parentElement, told]) part.hidden = true;  // nothing to search in
   const gather = () => {
     const sockets = new Map();
     for (const row of all("#sockets table.rows tbody tr")) sockets.set(row.cells[0].textContent, plain(row.cells[1].textContent));
