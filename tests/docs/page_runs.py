@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from page_blocks import Block, Command, blocks, commands
+from page_blocks import Block, Command, blocks, code_spans, commands
 from page_sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -74,7 +74,27 @@ def run_page(page: Path, folder: Path) -> int:
             except Exception as error:
                 error.add_note(f"{page.relative_to(ROOT).as_posix()}, the block that begins in line {block.line}")
                 raise
+        for span in code_spans(text):
+            done += _run_span(span, f"{page.relative_to(ROOT).as_posix()}: {span}", sandbox)
     return done
+
+
+def _run_span(span: str, where: str, sandbox: Sandbox) -> int:
+    """Run code in the text where it is a whole command or expression that names a file of the sandbox."""
+    try:
+        if re.match(r"wsktrace [a-z]", span):
+            (command,) = commands(Block(0, "sh", span.replace("\\|", "|")))
+            if command.words[1] == "rule" or any(Path(word).exists() for word in command.words[2:]):
+                return _run_command(command, sandbox)
+        elif (named := re.match(r'wsktrace\.(?:open|load)\("([^"]+)"', span)) and Path(named[1]).exists():
+            sandbox.python(f"import wsktrace\n{span}", where)
+            return 1
+    except PageError as wrong:
+        raise PageError(f"{where}: {wrong}") from None
+    except Exception as error:
+        error.add_note(where)
+        raise
+    return 0
 
 
 def _run_block(block: Block, sandbox: Sandbox) -> int:

@@ -60,6 +60,7 @@ def test_page(page: Path, tmp_path: Path) -> None:
         ("```sh\nwsktrace check net.etl | perl\n```", "what is 'perl'"),
         ("```sh\nwsktrace latency nowhere.etl\n```", "exit status 2, not {0}"),
         ("```sh\nwsktrace check samples/clean.etl   # exit status 1\n```", "exit status 0, not {1}"),
+        ("Say `wsktrace latency samples/hang.etl --op Nope`.", "exit status 2, not {0}"),
         ("```console\n$ wsktrace --version\nwsktrace 0.0.0\n```", "prints another text"),
         ("<!-- signature of: wsktrace.load -->\n```python\ndef load(path: str) -> int: ...\n```", "the signature is"),
     ],
