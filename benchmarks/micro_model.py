@@ -10,14 +10,14 @@ import numpy as np
 from benchmarks.micro import timed
 
 if TYPE_CHECKING:
-    from wsktrace.analysis import Analysis
     from wsktrace.model.world import World
+    from wsktrace.trace.analysis import Analysis
 
 __all__ = ["images", "lanes", "lives", "rules"]
 
 
 def _opened(path: str) -> Analysis:
-    from wsktrace.analysis import Analysis
+    from wsktrace.trace.analysis import Analysis
 
     return Analysis(path)
 

@@ -25,7 +25,7 @@ _MODULES = (
     "wsktrace.cli.check",
     "wsktrace.cli.output",
     "wsktrace.trace",
-    "wsktrace.analysis",
+    "wsktrace.trace.analysis",
     "wsktrace.arrow",
     "wsktrace.wsk.mapping",
     "wsktrace.model.filefacts",
@@ -66,9 +66,9 @@ def stages(path: str) -> dict[str, Any]:
     """Judge a trace as ``wsktrace check --format json`` does; seconds and memory (MiB) of each stage of ``STAGES``."""
     clock = _Clock()
     clock.stage("import", lambda: [importlib.import_module(name) for name in _MODULES])
-    from wsktrace.analysis import Analysis
     from wsktrace.report import json
     from wsktrace.trace import Trace
+    from wsktrace.trace.analysis import Analysis
 
     analysis = Analysis(path)
     trace = Trace(analysis)

@@ -25,14 +25,18 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "One of them",
         "What `trace.finding`, `trace.irp` and `trace.socket` give. In a notebook each shows itself.",
-        ("wsktrace.subjects:Finding", "wsktrace.subjects:IrpUse", "wsktrace.subjects:Socket"),
+        ("wsktrace.trace.subjects:Finding", "wsktrace.trace.subjects:IrpUse", "wsktrace.trace.subjects:Socket"),
     ),
     (
         "Stories",
         "What `.story` and `trace.stories` give.",
-        ("wsktrace.report.story:Stories", "wsktrace.report.story:Story", "wsktrace.report.story:Line"),
+        (
+            "wsktrace.report.story.stories:Stories",
+            "wsktrace.report.story.told:Story",
+            "wsktrace.report.story.told:Line",
+        ),
     ),
-    ("Two traces", "What `trace.diff` gives.", ("wsktrace.report.difference:Difference",)),
+    ("Two traces", "What `trace.diff` gives.", ("wsktrace.report.comparison.difference:Difference",)),
     (
         "Histograms",
         "In `wsktrace.stats`.",

@@ -25,8 +25,8 @@ from wsktrace.decode.contents import gather
 from wsktrace.decode.event_filter import EventFilter
 from wsktrace.decode.symbols import Symbols
 from wsktrace.etl.file import open_trace
-from wsktrace.report.event_lines import Prefix, csv_lines, text_lines
-from wsktrace.report.event_table import events_table
+from wsktrace.report.events.lines import Prefix, csv_lines, text_lines
+from wsktrace.report.events.table import events_table
 from wsktrace.testing.damage import damage, flip_bits
 from wsktrace.testing.etl_options import TraceOptions
 from wsktrace.testing.etl_records import event, full, message, perfinfo
@@ -341,7 +341,7 @@ def test_the_order_of_time_holds_over_chunks(
 def test_windows_of_time_keep_the_order() -> None:
     import numpy as np
 
-    from wsktrace.report.event_order import windows
+    from wsktrace.report.events.order import windows
 
     generator = np.random.default_rng(5)
     for times in (

@@ -9,7 +9,7 @@ import pytest
 
 import wsktrace
 from wsktrace.cli.main import run
-from wsktrace.report import html_pictures
+from wsktrace.report.html import pictures as html_pictures
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

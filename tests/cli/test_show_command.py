@@ -15,7 +15,7 @@ import wsktrace
 from wsktrace.cli.main import run
 from wsktrace.cli.show import read_span
 from wsktrace.errors import UsageError
-from wsktrace.report import story_text
+from wsktrace.report.story import text as story_text
 from wsktrace.testing.script import run_script
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -11,7 +11,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
 
 from wsktrace.cli import timeline as module
 from wsktrace.cli.main import run
-from wsktrace.report import perfetto_serve
+from wsktrace.report.perfetto import serve as perfetto_serve
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 HANG = str(SAMPLES / "hang.etl")

@@ -15,7 +15,7 @@ from wsktrace.cli.diff import exit_status
 from wsktrace.diff import Side, compare
 from wsktrace.diff.counts import outstanding_peak
 from wsktrace.errors import UsageError
-from wsktrace.report.diff import card, render_json, render_markdown, render_text
+from wsktrace.report.comparison.render import card, render_json, render_markdown, render_text
 from wsktrace.testing.driver import busy
 from wsktrace.testing.etl_writer import TraceOptions, write_native
 from wsktrace.testing.faults import FAULTS, inject_many

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.analysis import Analysis
 from wsktrace.model.filefacts import FileFacts
 from wsktrace.model.lives import Lives, build
 from wsktrace.testing.etl_options import TraceOptions
 from wsktrace.testing.etl_writer import write_native
 from wsktrace.testing.events import without_seq
 from wsktrace.testing.script import Script, run_script
+from wsktrace.trace.analysis import Analysis
 from wsktrace.wsk.operations import CODES, Phase
 from wsktrace.wsk.ops import (
     DENSE,

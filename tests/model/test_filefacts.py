@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from model_tools import MS, S
 
-from wsktrace.analysis import Analysis
 from wsktrace.etl.types import Buffers, concat_buffers
 from wsktrace.model.doubt import END, LOST
 from wsktrace.model.filefacts import FOREVER, NEVER, FileFacts, facts_of
@@ -19,6 +18,7 @@ from wsktrace.testing.etl_options import TraceOptions
 from wsktrace.testing.etl_parts import join, split
 from wsktrace.testing.etl_writer import write_native
 from wsktrace.testing.script import run_script
+from wsktrace.trace.analysis import Analysis
 
 DAMAGED, NO_HEADER, CUT = 4, 1, 8
 

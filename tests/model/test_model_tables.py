@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wsktrace.analysis import Analysis
 from wsktrace.errors import UsageError
 from wsktrace.schema import TABLES
 from wsktrace.testing.driver import busy
 from wsktrace.testing.etl_writer import write_native
 from wsktrace.testing.faults import inject_many
 from wsktrace.testing.script import run_script
+from wsktrace.trace.analysis import Analysis
 
 if TYPE_CHECKING:
     import pyarrow as pa

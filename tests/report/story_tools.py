@@ -17,7 +17,7 @@ from wsktrace.testing.wpp_encode import Described, payload, tmf_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsktrace.report.story import Story
+    from wsktrace.report.story.told import Story
     from wsktrace.testing.events import Event
     from wsktrace.trace import Trace
 

@@ -12,7 +12,7 @@ import pytest
 from faked_traces import SOCKET, finding, irp, usual_rows
 
 import wsktrace
-from wsktrace.report import html_lives
+from wsktrace.report.html import lives as html_lives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

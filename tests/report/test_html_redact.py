@@ -9,8 +9,9 @@ from faked_traces import DESCRIPTOR, FACTS, IRP, SOCKET, finding, irp, usual_row
 from page_tools import Page, problems
 
 import wsktrace
-from wsktrace.report import html, html_pictures
 from wsktrace.report.facts import TraceFacts
+from wsktrace.report.html import pictures as html_pictures
+from wsktrace.report.html import report as html
 from wsktrace.report.provenance import provenance
 from wsktrace.report.redact import Redactor
 from wsktrace.schema import TABLES
@@ -166,7 +167,7 @@ def test_how_it_was_made(redacted: Callable[..., Redactor]) -> None:
 
 
 def test_messages_of_the_driver_are_hidden_too(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wsktrace.report.story import Line
+    from wsktrace.report.story.told import Line
 
     monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
 

@@ -12,7 +12,10 @@ from faked_traces import START, finding, irp, usual_rows, verdicts
 from page_tools import Page, problems
 
 import wsktrace
-from wsktrace.report import html, html_findings, html_lives, html_pictures
+from wsktrace.report.html import findings as html_findings
+from wsktrace.report.html import lives as html_lives
+from wsktrace.report.html import pictures as html_pictures
+from wsktrace.report.html import report as html
 from wsktrace.report.provenance import provenance
 from wsktrace.testing import etl_records
 from wsktrace.testing.etl_writer import EXT_PROV_TRAITS, write_records

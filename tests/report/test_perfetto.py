@@ -12,8 +12,9 @@ from perfetto_reader import read
 
 import wsktrace
 from wsktrace.errors import MissingDependency, UsageError
-from wsktrace.report import perfetto, perfetto_packets
-from wsktrace.report.perfetto_lanes import FOREVER, lanes, match
+from wsktrace.report.perfetto import packets as perfetto_packets
+from wsktrace.report.perfetto import timeline as perfetto
+from wsktrace.report.perfetto.lanes import FOREVER, lanes, match
 
 EVIL = "<script>\x1b[2J\x00'\"`\ud800\n🜁"
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from wsktrace.errors import UsageError
-from wsktrace.report.perfetto_serve import ORIGIN, PORT, OneFile
+from wsktrace.report.perfetto.serve import ORIGIN, PORT, OneFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from story_tools import fact, kinds, texts, traced
 
 import wsktrace
 from wsktrace.errors import UsageError
-from wsktrace.report.story import Stories
+from wsktrace.report.story.stories import Stories
 from wsktrace.report.words import rows
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.etl"))
@@ -98,7 +98,7 @@ def test_what_else_was_outstanding_is_said() -> None:
 def test_outstanding_against_counting_all(seed: int) -> None:
     import io
 
-    from wsktrace.report.story_index import Index
+    from wsktrace.report.story.index import Index
     from wsktrace.testing.driver import busy
 
     trace = wsktrace.open(io.BytesIO(busy(seed, sockets=6, seconds=5).etl()))
@@ -430,8 +430,8 @@ def test_gaps_against_looking_at_all() -> None:
     from random import Random
 
     from wsktrace.arrow import arrow_schema
-    from wsktrace.report.story_extent import Extent
-    from wsktrace.report.story_rows import Columns
+    from wsktrace.report.story.extent import Extent
+    from wsktrace.report.story.rows import Columns
 
     rng = Random(5)
     quality = []

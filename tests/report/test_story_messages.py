@@ -10,7 +10,7 @@ from story_tools import noted, said, texts, with_wpp
 import wsktrace
 from wsktrace.cli.main import run
 from wsktrace.errors import UsageError
-from wsktrace.report.story_messages import with_messages
+from wsktrace.report.story.messages import with_messages
 from wsktrace.report.words import rows
 from wsktrace.testing.script import run_script
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from faked_traces import START
 
-from wsktrace.report.story_arguments import argument, control_code
-from wsktrace.report.story_rows import Columns, Operation
-from wsktrace.report.story_words import Surroundings, sentence
+from wsktrace.report.story.arguments import argument, control_code
+from wsktrace.report.story.rows import Columns, Operation
+from wsktrace.report.story.words import Surroundings, sentence
 from wsktrace.testing.native import EVENTS
 from wsktrace.testing.vocabulary import CLIENT_CODES, EVENT_MASK, SOCKET_CODES
 from wsktrace.wsk.constants import status_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from wsktrace.analysis import Analysis
 from wsktrace.rules.registry import RULES
+from wsktrace.trace.analysis import Analysis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

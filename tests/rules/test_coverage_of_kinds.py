@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from wsktrace.analysis import Analysis
 from wsktrace.model.filefacts import facts_of
 from wsktrace.model.lives import build
 from wsktrace.report.coverage import wanted_events
@@ -19,6 +18,7 @@ from wsktrace.rules.tables import rule_columns
 from wsktrace.testing.driver import busy
 from wsktrace.testing.legal import PATTERNS, legal_fragment
 from wsktrace.testing.native import EVENTS
+from wsktrace.trace.analysis import Analysis
 from wsktrace.wsk.event_kinds import EVENT_KINDS, expand, kind_name
 from wsktrace.wsk.operations import CODES, OPS, Phase, phase_of
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wsktrace.analysis import Analysis
 from wsktrace.errors import FormatError
 from wsktrace.testing.script import run_script
+from wsktrace.trace.analysis import Analysis
 from wsktrace.wsk.profile import load_profile
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import pytest
 from judging import as_expected
 
-from wsktrace.analysis import Analysis
 from wsktrace.testing.driver import busy
 from wsktrace.testing.faults import FAULTS, fault_script, inject, inject_many
 from wsktrace.testing.legal import ORDERS, PATTERNS, legal_fragment, legal_trace, order_trace
 from wsktrace.testing.oracle import judge as oracle
 from wsktrace.testing.script import run_script
+from wsktrace.trace.analysis import Analysis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

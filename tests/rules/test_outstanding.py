@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
-from wsktrace.analysis import Analysis
 from wsktrace.testing.script import run_script
+from wsktrace.trace.analysis import Analysis
 
 CONNECTED = """
 driver

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.analysis import Analysis
 from wsktrace.testing.etl_writer import TraceOptions, write_native
 from wsktrace.testing.events import Event
 from wsktrace.testing.native import EVENTS
+from wsktrace.trace.analysis import Analysis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -95,7 +95,7 @@ def command(
     new, a quantile of a latency that is slower; 2 the traces could not be compared.
     """
     from wsktrace.cli.output import Meter, emit, emit_bytes, format_for
-    from wsktrace.report import diff as report
+    from wsktrace.report.comparison import render as report
 
     form = format_for(target, form, ENDINGS, "text")
     with ExitStack() as stack:

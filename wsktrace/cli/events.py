@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.contents import Contents
     from wsktrace.decode.events import EventBatch
     from wsktrace.decode.symbols import Symbols
-    from wsktrace.report.event_lines import Prefix
+    from wsktrace.report.events.lines import Prefix
 
 __all__ = ["command"]
 
@@ -60,7 +60,7 @@ def command(
     from wsktrace.cli.output import Meter, format_for, leave_pipe, note
     from wsktrace.decode.event_filter import EventFilter
     from wsktrace.decode.symbols import Symbols
-    from wsktrace.report.event_lines import DEFAULT_PREFIX, Prefix
+    from wsktrace.report.events.lines import DEFAULT_PREFIX, Prefix
 
     form = format_for(target, form, ENDINGS, "text")
     if form == "parquet" and target is None:
@@ -129,8 +129,8 @@ class _Reading:
 def _write_lines(reading: _Reading, form: str, prefix: Prefix, out: IO[str]) -> None:
     """Write the events as lines."""
     from wsktrace.cli.output import fit
-    from wsktrace.report import event_lines
-    from wsktrace.report.event_order import OrderedLines
+    from wsktrace.report.events import lines as event_lines
+    from wsktrace.report.events.order import OrderedLines
 
     def lines_of(batch: EventBatch) -> list[str]:
         if form == "text":
@@ -170,7 +170,7 @@ def _write_parquet(reading: _Reading, scratch: Path) -> None:
     """Write the events of all traces in one order of time, typed columns for their fields."""
     import pyarrow.parquet as pq
 
-    from wsktrace.report.event_table import ordered_tables
+    from wsktrace.report.events.table import ordered_tables
 
     writer: pq.ParquetWriter | None = None
     try:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsktrace.cli.output import Meter
-    from wsktrace.report.story import Stories, Story
+    from wsktrace.report.story.stories import Stories
+    from wsktrace.report.story.told import Story
     from wsktrace.trace import Trace
 
 __all__ = ["command", "read_span"]
@@ -103,7 +104,7 @@ def command(
                 raise UsageError(
                     "say what to show: --irp, --socket, --finding or --around; what there is comes as text"
                 )
-            from wsktrace.report.story_menu import menu
+            from wsktrace.report.story.menu import menu
 
             emit(menu(opened.summary, opened.arrow, _command_line(trace)), target)
             return 0
@@ -179,7 +180,7 @@ def _with_messages(
     opened: Trace, told: Sequence[Story], meter: Meter, notes: list[str], *, folder: str, every: bool
 ) -> list[Story]:
     """Return the stories with the driver's messages between their lines; ``folder`` is where there can be none."""
-    from wsktrace.report.story_messages import MOST, may_have
+    from wsktrace.report.story.messages import MOST, may_have
     from wsktrace.units import clean
 
     if folder:
@@ -200,7 +201,8 @@ def _with_messages(
 
 
 def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colour: bool, terminal: bool) -> str:
-    from wsktrace.report import console, story_text
+    from wsktrace.report import console
+    from wsktrace.report.story import text as story_text
 
     facts = opened.summary
     doubtful = facts.events_lost or facts.buffers_lost or facts.damaged_bytes or facts.damaged_buffers

@@ -11,8 +11,8 @@ from wsktrace.cli import options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsktrace.report.perfetto import Written
-    from wsktrace.report.perfetto_serve import OneFile
+    from wsktrace.report.perfetto.serve import OneFile
+    from wsktrace.report.perfetto.timeline import Written
 
 __all__ = ["command"]
 
@@ -56,8 +56,8 @@ def command(
     from tempfile import TemporaryDirectory
 
     from wsktrace.cli.output import Meter, emit, format_for, note
-    from wsktrace.report.perfetto_file import choose, save
-    from wsktrace.report.perfetto_serve import OneFile
+    from wsktrace.report.perfetto.file import choose, save
+    from wsktrace.report.perfetto.serve import OneFile
 
     serves = opens or print_url
     format_for(target, None, ENDINGS, "perfetto")

@@ -38,7 +38,7 @@ FORMATS: dict[str, Format] = {
     "concise": Format("concise", ("unknown", "source_root")),
     "json": Format("json", ("unknown", "coverage"), (".json",)),
     "jsonl": Format("jsonl", ("unknown", "coverage"), (".jsonl",)),
-    "sarif": Format("sarif", ("unknown", "source_root", "compared", "command_line", "exit_code"), (".sarif",)),
+    "sarif": Format("sarif.log", ("unknown", "source_root", "compared", "command_line", "exit_code"), (".sarif",)),
     "junit": Format("junit", (), (".xml",)),
     "github": Format("github", ("unknown", "source_root")),
     "md": Format("markdown", ("unknown", "source_root"), (".md",)),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from wsktrace.report.facts import TraceFacts
     from wsktrace.report.provenance import Provenance
-    from wsktrace.report.story import Story
+    from wsktrace.report.story.told import Story
     from wsktrace.report.words import Tables
 
 __all__ = ["Redactor"]

@@ -1,0 +1,1 @@
+"""Cards for notebooks: of a trace, its findings, one finding, one IRP, one socket."""

@@ -1,0 +1,166 @@
+"""A comparison of two traces as text, as Markdown, as JSON and as a card for notebooks."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from html import escape
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from wsktrace.report.comparison.parts import losses_text, method, sections, summary
+from wsktrace.report.result import markdown_cell
+from wsktrace.schema import SCHEMA_VERSION
+from wsktrace.units import clean
+
+if TYPE_CHECKING:
+    from wsktrace.diff import Comparison, Shift, Side
+    from wsktrace.report.comparison.parts import Section
+
+__all__ = ["as_object", "card", "render_json", "render_markdown", "render_text", "shift_object"]
+
+_WIDTH = 110
+_BORDER = "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:10px 14px;max-width:72em;overflow-x:auto"
+_FONT = "font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"
+
+
+def render_text(found: Comparison) -> str:
+    """Return the comparison as text."""
+    lines = [summary(found)]
+    for section in sections(found):
+        lines += ["", section.title]
+        lines += [f"  {line}" for line in _aligned(section)]
+        for note in section.notes:
+            lines += textwrap.wrap(
+                clean(note), _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _aligned(section: Section) -> list[str]:
+    if not section.rows:
+        return []
+    table = [[clean(cell) for cell in row] for row in (section.head, *section.rows)]
+    sizes = [max(len(row[at]) for row in table) for at in range(len(section.head))]
+
+    def line(row: list[str]) -> str:
+        cells = [
+            c.rjust(w) if at in section.right else c.ljust(w) for at, (c, w) in enumerate(zip(row, sizes, strict=True))
+        ]
+        return "  ".join(cells).rstrip()
+
+    return [line(row) for row in table]
+
+
+def render_markdown(found: Comparison) -> str:
+    """Return the comparison as Markdown."""
+    lines = [f"**{markdown_cell(summary(found))}**"]
+    for section in sections(found):
+        lines += ["", f"## {markdown_cell(section.title)}"]
+        if section.rows:
+            lines += ["", _markdown_line(section.head)]
+            lines.append(f"|{'|'.join('--:' if at in section.right else '---' for at in range(len(section.head)))}|")
+            lines += [_markdown_line(row) for row in section.rows]
+        if section.notes:
+            lines += ["", *(f"- {markdown_cell(note)}" for note in section.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_line(cells: Any) -> str:
+    return f"| {' | '.join(markdown_cell(cell) for cell in cells)} |"
+
+
+def card(found: Comparison) -> str:
+    """Return the comparison as static HTML, every text escaped; the counts are left out."""
+    parts = [f"<div><b>{_html(summary(found))}</b></div>"]
+    for section in sections(found)[:-1]:
+        parts.append(f'<div style="margin-top:6px"><b>{_html(section.title)}</b></div>')
+        if section.rows:
+            cells = "".join(_row(row, section, head=row is section.head) for row in (section.head, *section.rows))
+            parts.append(f'<table style="border-collapse:collapse;border:0;color:inherit;font:inherit">{cells}</table>')
+        parts += [f'<div style="opacity:.7">{_html(note)}</div>' for note in section.notes]
+    return f'<div style="{_BORDER};{_FONT}">{"".join(parts)}</div>'
+
+
+def _row(row: Any, section: Section, *, head: bool) -> str:
+    cells = []
+    for at, text in enumerate(row):
+        align = "right" if at in section.right else "left"
+        faint = ";opacity:.7" if head else ""
+        style = f"padding:1px 14px 1px 0;border:0;vertical-align:top;white-space:nowrap;text-align:{align}{faint}"
+        cells.append(f'<td style="{style}">{_html(text)}</td>')
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _html(text: object) -> str:
+    return escape(clean(text), quote=True)
+
+
+def render_json(found: Comparison) -> str:
+    """Return the comparison as JSON."""
+    return json.dumps(as_object(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_object(found: Comparison) -> dict[str, Any]:
+    """Return the comparison as a dictionary that JSON can hold; limits that do not exist are None."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "a": _side(found.a),
+        "b": _side(found.b),
+        "by": list(found.by),
+        "margin": found.margin,
+        "cautions": list(found.cautions),
+        "method": method(found.margin),
+        "findings": [
+            {name: getattr(c, name) for name in ("rule", "verdict", "severity", "party", "fingerprint", "a", "b")}
+            | {"change": c.change, "why": c.why or None, "message": c.message}
+            for c in found.changes
+        ],
+        "rules": {r.rule: {side: _verdicts(counts) for side, counts in (("a", r.a), ("b", r.b))} for r in found.rules},
+        "latency": [shift_object(s, found.by) for s in found.latency],
+        "sockets": [shift_object(s, ("category",)) for s in found.lifetimes],
+        "counts": [
+            {"kind": c.kind, "name": c.name, "a": c.a, "b": c.b, "a_per_s": c.a_per_s, "b_per_s": c.b_per_s}
+            for c in found.counts
+        ],
+    }
+
+
+def shift_object(s: Shift, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return one shift; ``names`` says what its key holds."""
+    return {
+        **dict(zip(names, s.key, strict=True)),
+        "leg": s.leg,
+        "quantile": s.fraction,
+        "a_count": s.a_count,
+        "b_count": s.b_count,
+        "a_open": s.a_open,
+        "b_open": s.b_open,
+        "a_ns": s.a_ns,
+        "b_ns": s.b_ns,
+        "ratio": s.ratio.value,
+        "low": s.ratio.low if s.ratio.low > 0 else None,
+        "high": s.ratio.high if isfinite(s.ratio.high) else None,
+        "p": s.p,
+        "longer": s.longer,
+        "verdict": s.verdict,
+        "hidden_by_open": s.hidden,
+    }
+
+
+def _verdicts(counts: tuple[int, int, int] | None) -> dict[str, int] | None:
+    return None if counts is None else dict(zip(("fail", "pass", "unknown"), counts, strict=True))
+
+
+def _side(side: Side) -> dict[str, Any]:
+    f = side.facts
+    return {
+        "file": f.file,
+        "sha256": f.sha256,
+        "profile": f.profile,
+        "span_ns": f.span_ns,
+        "cpus": f.cpus,
+        "judged": f.judged,
+        "losses": {"events": f.events_lost, "buffers": f.buffers_lost, "damaged_buffers": f.damaged_buffers},
+        "trust": losses_text(side),
+    }

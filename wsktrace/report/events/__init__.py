@@ -1,0 +1,1 @@
+"""Events as lines and as one table, in the order of time."""
