@@ -38,6 +38,13 @@ def test_anchors_exist(page: Path) -> None:
         assert anchor in slugs(page.parent / target if target else page), anchor
 
 
+def test_links_of_the_page_for_agents_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / "llms.txt").read_text("utf-8"))
+    assert len(links) > 20
+    for link in links:
+        assert (ROOT / "docs" / link).is_file(), link
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, todo = set(), {ROOT / "README.md"}
     while todo:

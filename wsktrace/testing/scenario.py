@@ -152,8 +152,8 @@ def midway() -> Traffic:
 def sending(*, stalls: bool = False) -> Script:
     """Two connections, IPv4 and IPv6, that send and receive two thousand times; no rule is broken.
 
-    With ``stalls``, sends take half as long again, and of the receives on IPv6 one in eight waits for 200 ms more, from
-    the middle of the trace on: for comparisons of two traces.
+    With ``stalls``, sends take half as long again, and of the second thousand of calls one in eight receives on IPv6
+    waits for 200 ms more: for comparisons of two traces.
     """
     rng = Random("sending")  # noqa: S311 -- reproducible, no secret
     lines = ["driver"]
