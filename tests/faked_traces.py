@@ -96,7 +96,7 @@ class Faked:
     """The source of a trace whose tables are written down."""
 
     def __init__(self, rows: dict[str, list[dict[str, Any]]], facts: dict[str, Any]) -> None:
-        from wsktrace.report.facts import TraceFacts
+        from wsktrace.facts import TraceFacts
 
         self._rows = rows
         self._facts = TraceFacts.from_json(FACTS | facts)

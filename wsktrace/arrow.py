@@ -5,7 +5,7 @@ Arrays are built from their buffers: ``pyarrow.array`` would import pandas, whic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["arrow_schema", "column", "matching", "to_arrow", "to_pandas", "words"]
+__all__ = ["Tables", "arrow_schema", "column", "matching", "to_arrow", "to_pandas", "words"]
 
 #: Type word of schema.py → Arrow type.
 TYPES: dict[str, pa.DataType] = {
@@ -35,6 +35,14 @@ TYPES: dict[str, pa.DataType] = {
     "time": pa.timestamp("ns", "UTC"),
     "ids": pa.list_(pa.field("element", pa.uint64())),
 }
+
+
+class Tables(Protocol):
+    """Gives a table of schema.py by its name."""
+
+    def __call__(self, name: str) -> pa.Table:
+        """Return the table."""
+        ...
 
 
 def arrow_schema(name: str) -> pa.Schema:

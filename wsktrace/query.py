@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from wsktrace.errors import MissingDependency, UsageError
 from wsktrace.schema import TABLES
-from wsktrace.units import address_text, duration_text
+from wsktrace.units import address_text, duration_text, read_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -235,10 +235,10 @@ def _duckdb() -> Any:
 
 
 def _address(text: str) -> int:
-    try:
-        return int(text.replace("`", "").strip(), 16)
-    except ValueError:
-        raise ValueError(f"{text!r} is no address such as ffff8001`23456780") from None
+    address = read_address(text)
+    if address is None:
+        raise ValueError(f"{text!r} is no address such as ffff8001`23456780")
+    return address
 
 
 def _text(value: str) -> str:

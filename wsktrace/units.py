@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
-__all__ = ["address_text", "bytes_text", "clean", "clock_text", "duration_text", "hex_text", "span_text", "time_text"]
+__all__ = [
+    "address_text",
+    "bytes_text",
+    "clean",
+    "clock_text",
+    "count_text",
+    "duration_text",
+    "hex_text",
+    "read_address",
+    "share_text",
+    "span_text",
+    "time_text",
+]
 
 _NS_PER_SECOND = 1_000_000_000
+_HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})[hH]?")
+#: What tools put between the halves of an address, and around one.
+_BETWEEN = str.maketrans("", "", "`'´’_ \t\u00a0")
+_AROUND = "\"'()[]{}<>,;:=."
 
 
 def address_text(address: int | None) -> str:
@@ -14,6 +31,12 @@ def address_text(address: int | None) -> str:
     if address is None:
         return "-"
     return f"{address >> 32:08x}`{address & 0xFFFFFFFF:08x}" if address >> 32 else f"{address:08x}"
+
+
+def read_address(text: str) -> int | None:
+    """Return the address that a text is: ffff8001`23456780, 0xFFFF800123456780, 81234560; None where it is none."""
+    found = _HEX.fullmatch(text.strip().strip(_AROUND).translate(_BETWEEN))
+    return None if found is None else int(found[1], 16)
 
 
 def hex_text(number: int | None) -> str | None:
@@ -57,6 +80,19 @@ def bytes_text(size: int) -> str:
             break
         value, unit = value / 1000, bigger
     return f"{value:.0f} {unit}" if value >= 99.5 or unit == "B" else f"{value:.1f} {unit}"
+
+
+def count_text(count: int, what: str) -> str:
+    """Return how many there are of something: ``1 event``, ``1,234 events``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def share_text(part: int, whole: int) -> str:
+    """Return a share in per cent that never rounds up to all or down to nothing: ``99.99 %``."""
+    value = 100 * part / whole
+    if part not in (0, whole):
+        value = min(max(value, 0.01), 99.99)
+    return f"{value:.2f}".rstrip("0").rstrip(".") + " %"
 
 
 def time_text(ns: int | None) -> str | None:

@@ -9,7 +9,7 @@ from faked_traces import DESCRIPTOR, FACTS, IRP, SOCKET, finding, irp, usual_row
 from page_tools import Page, problems
 
 import wsktrace
-from wsktrace.report.facts import TraceFacts
+from wsktrace.facts import TraceFacts
 from wsktrace.report.html import pictures as html_pictures
 from wsktrace.report.html import report as html
 from wsktrace.report.provenance import provenance

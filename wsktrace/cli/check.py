@@ -148,10 +148,10 @@ def exit_status(trace: Trace, *, fail_on: str = "error", any_party: bool = False
 
 def _nothing(trace: Trace) -> str:
     """Return the line that says what the trace holds instead of WSK operations."""
+    from wsktrace.report.words import providers_seen
+
     facts = trace.summary
-    seen = ", ".join(f"{name} ({count:,})" for name, count in facts.providers[:8]) or "none"
-    more = f" and {len(facts.providers) - 8} more" if len(facts.providers) > 8 else ""
     return (
-        f"nothing was judged: no WSK operation in {facts.file}; providers seen (events): {seen}{more}; "
+        f"nothing was judged: no WSK operation in {facts.file}; providers seen (events): {providers_seen(facts)}; "
         "was the driver's provider WskTrace enabled when this was recorded?"
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
     from wsktrace.trace import Trace
 
 __all__ = ["command"]
@@ -174,9 +174,6 @@ def _picture(
 
 def _title(facts: TraceFacts) -> str:
     """Return the name of the trace, and what was lost."""
-    from wsktrace.units import clean
+    from wsktrace.plots.style import label
 
-    name = clean(facts.file).replace("$", "\\$")
-    lost = [f"{facts.events_lost:,} events lost"] if facts.events_lost else []
-    lost += [f"{facts.buffers_lost:,} buffers lost"] if facts.buffers_lost else []
-    return " · ".join([name, *lost])
+    return " · ".join([label(facts.file), *facts.losses])

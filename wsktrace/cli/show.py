@@ -201,19 +201,18 @@ def _with_messages(
 
 
 def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colour: bool, terminal: bool) -> str:
-    from wsktrace.report import console
     from wsktrace.report.story import text as story_text
+    from wsktrace.report.trust import trust
 
     facts = opened.summary
-    doubtful = facts.events_lost or facts.buffers_lost or facts.damaged_bytes or facts.damaged_buffers
-    trust = console.trust(facts)[: 2 if doubtful else 1]
+    trusted = trust(facts)[: 2 if facts.losses else 1]
     if form == "json":
-        return story_text.json_text(told, file=facts.file, trust=trust)
+        return story_text.json_text(told, file=facts.file, trust=trusted)
     if form == "jsonl":
         return story_text.json_lines(told)
     if form == "md":
-        return story_text.markdown(told, trust=[*([more] if more else []), *trust])
+        return story_text.markdown(told, trust=[*([more] if more else []), *trusted])
     width = get_terminal_size().columns if terminal else None
     text = story_text.text(told, width=width, colour=colour)
-    foot = [*([more] if more else []), *(trust if doubtful else [])]
+    foot = [*([more] if more else []), *(trusted if facts.losses else [])]
     return text + ("\n" if foot else "") + "".join(f"{line}\n" for line in foot)

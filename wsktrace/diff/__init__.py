@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from wsktrace.diff.changes import Change, RuleCounts, changes, rule_counts
 from wsktrace.diff.counts import Count, counts
 from wsktrace.diff.shifts import Shift, irp_samples, lifetime_samples, shifts
-from wsktrace.diff.sides import Facts, Side, Tables, cautions
+from wsktrace.diff.sides import Side, cautions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["MARGIN", "Change", "Comparison", "Count", "Facts", "RuleCounts", "Shift", "Side", "Tables", "compare"]
+__all__ = ["MARGIN", "Change", "Comparison", "Count", "RuleCounts", "Shift", "Side", "compare"]
 
 #: A quantile that moved by less than this factor is no shift, however certain it is.
 MARGIN = 1.05

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.rules.rule import SEVERITIES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,7 +19,8 @@ __all__ = ["CHANGES", "Change", "RuleCounts", "changes", "rule_counts"]
 #: ``not seen``: A breaks it, B cannot tell · ``gone``: A breaks it, B provably does not.
 CHANGES = ("new", "first seen", "kept", "not seen", "gone")
 _VERDICTS = ("fail", "suspect")
-_SEVERITIES = ("error", "warning", "info")
+#: Most severe first.
+_SEVERITIES = SEVERITIES[::-1]
 
 
 @dataclass(frozen=True, slots=True)

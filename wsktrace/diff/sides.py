@@ -3,63 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
-__all__ = ["Facts", "Side", "Tables", "cautions"]
+__all__ = ["Side", "cautions"]
 
 #: From how many times the other's span on a comparison of counts needs a word.
 _SPANS_APART = 1.5
-
-
-class Facts(Protocol):
-    """What a comparison wants to know of a trace as a whole (``TraceFacts`` says what each is)."""
-
-    @property
-    def file(self) -> str: ...  # noqa: D102
-    @property
-    def sha256(self) -> str: ...  # noqa: D102
-    @property
-    def profile(self) -> str: ...  # noqa: D102
-    @property
-    def span_ns(self) -> int | None: ...  # noqa: D102
-    @property
-    def cpus(self) -> int: ...  # noqa: D102
-    @property
-    def judged(self) -> int: ...  # noqa: D102
-    @property
-    def events_lost(self) -> int: ...  # noqa: D102
-    @property
-    def buffers_lost(self) -> int: ...  # noqa: D102
-    @property
-    def damaged_buffers(self) -> int: ...  # noqa: D102
-    @property
-    def damaged_bytes(self) -> int: ...  # noqa: D102
-
-
-class Tables(Protocol):
-    """Gives a table of schema.py by its name."""
-
-    def __call__(self, name: str) -> pa.Table:
-        """Return the table."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """One trace: its facts and what gives its tables."""
 
-    facts: Facts
+    facts: TraceFacts
     tables: Tables
 
     def lossy(self) -> bool:
         """Return whether events are known to be missing: lost, damaged, or numbers of the driver's counter left out."""
-        f = self.facts
-        if f.events_lost or f.buffers_lost or f.damaged_buffers or f.damaged_bytes:
-            return True
-        return "gap" in self.tables("quality").column("item").unique().to_pylist()
+        return bool(self.facts.losses) or "gap" in self.tables("quality").column("item").unique().to_pylist()
 
 
 def cautions(a: Side, b: Side) -> list[str]:

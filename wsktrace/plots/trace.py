@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wsktrace.plots.style import label
 
@@ -12,41 +12,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.axes import Axes
 
-__all__ = ["Facts", "Plots"]
+    from wsktrace.facts import TraceFacts
 
-
-class Facts(Protocol):
-    """What pictures need to know of a trace as a whole; times are ns UTC."""
-
-    @property
-    def file(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def start_ns(self) -> int | None:
-        """Its start."""
-        ...
-
-    @property
-    def end_ns(self) -> int | None:
-        """Its end."""
-        ...
-
-    @property
-    def events_lost(self) -> int:
-        """How many events the tracer lost."""
-        ...
-
-    @property
-    def buffers_lost(self) -> int:
-        """How many buffers the tracer lost."""
-        ...
-
-    @property
-    def damaged_buffers(self) -> int:
-        """How many buffers of the file are damaged."""
-        ...
+__all__ = ["Plots"]
 
 
 class Plots:
@@ -56,7 +24,7 @@ class Plots:
     ``all`` as one.
     """
 
-    def __init__(self, tables: Callable[[str], pa.Table], facts: Callable[[], Facts]) -> None:
+    def __init__(self, tables: Callable[[str], pa.Table], facts: Callable[[], TraceFacts]) -> None:
         self._tables = tables
         self._facts = facts
 
@@ -137,13 +105,7 @@ class Plots:
     @property
     def lost(self) -> str:
         """What pictures say of losses and damage: ``7 events lost``; empty where nothing is known of any."""
-        facts = self._facts()
-        counts = (
-            (facts.events_lost, "event", "lost"),
-            (facts.buffers_lost, "buffer", "lost"),
-            (facts.damaged_buffers, "buffer", "damaged"),
-        )
-        return ", ".join(f"{n:,} {what}{'s' if n != 1 else ''} {fate}" for n, what, fate in counts if n)
+        return ", ".join(self._facts().losses)
 
     def table(self, by: str | Sequence[str] = ("op",)) -> pa.Table:
         """Return the ``latency`` table that pictures are made of, grouped by any of ``stats.KEYS``."""

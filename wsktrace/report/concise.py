@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.report.verdict import counted, headline, losses, place, root_of
+from wsktrace.report.verdict import counted, headline, place, root_of
+from wsktrace.report.words import level
 from wsktrace.units import clean, clock_text
 
 if TYPE_CHECKING:
     import os
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.source_paths import SourceRoot
-    from wsktrace.report.words import Tables
 
 __all__ = ["render"]
 
@@ -23,7 +24,7 @@ def render(
     """Return the findings that count as lines, the worst first, and a last line with the verdict and the losses."""
     root = root_of(source_root)
     lines = [_line(facts, finding, root) for finding in counted(tables, unknown=unknown)]
-    lost = losses(facts)
+    lost = ", ".join(facts.losses)
     lines.append(f"{clean(facts.file)}: {headline(facts, tables)}" + (f"; {lost}" if lost else ""))
     return "\n".join(lines) + "\n"
 
@@ -31,6 +32,6 @@ def render(
 def _line(facts: TraceFacts, finding: dict[str, Any], root: SourceRoot | None) -> str:
     file = place(finding, root)
     where = f"{clean(file)}:{finding['source_line']}" if file else clean(facts.file)
-    level = finding["severity"] if finding["verdict"] == "fail" else finding["verdict"]
     why = f" ({finding['reason']})" if finding["reason"] else ""
-    return f"{where}: {level}{why} {clean(finding['rule'])} {clock_text(finding['time'])} {clean(finding['message'])}"
+    head = f"{where}: {level(finding)}{why}"
+    return f"{head} {clean(finding['rule'])} {clock_text(finding['time'])} {clean(finding['message'])}"

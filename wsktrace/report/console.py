@@ -8,15 +8,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.coverage import coverage_lines
-from wsktrace.report.words import REASONS, SEVERITIES, by_rule, pending, rows
-from wsktrace.units import address_text, bytes_text, clean, clock_text, duration_text, span_text
+from wsktrace.report.trust import trust
+from wsktrace.report.words import NOT_OWN, SIGNS, by_rule, pending, pending_for, reason_text, rows, subjects, worst
+from wsktrace.units import address_text, bytes_text, clean, clock_text, count_text, span_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
-__all__ = ["render", "share", "trust"]
+__all__ = ["render"]
 
 #: What one list prints before it says how many more there are.
 MOST_PENDING = 20
@@ -26,7 +27,6 @@ MOST_EVIDENCE = 6
 #: Characters of a line, where it is a sentence.
 _WIDTH = 110
 _FIGURE = re.compile(r"(\d) (ns|µs|ms|s|min|h|d|bytes)\b")
-_MARKS = {"error": "✖", "warning": "▲", "info": "●"}
 _COLOURS = {"error": "31", "warning": "33", "info": "36", "suspect": "35", "title": "1", "faint": "2", "good": "32"}
 
 
@@ -92,43 +92,10 @@ def render(
     return "\n".join(page.lines) + "\n"
 
 
-def trust(facts: TraceFacts) -> list[str]:
-    """Return what was lost or damaged, and what became of the file's bytes, in two or three lines."""
-    lost = []
-    if facts.events_lost:
-        lost.append(f"{facts.events_lost:,} events lost")
-    if facts.buffers_lost:
-        lost.append(f"{facts.buffers_lost:,} buffers lost")
-    if facts.damaged_bytes or facts.damaged_buffers:
-        lost.append(
-            f"{bytes_text(facts.damaged_bytes)} damaged in {facts.damaged_buffers:,} of {facts.buffers:,} buffers"
-        )
-    if not facts.size:
-        return [" · ".join(lost) or "nothing is known to be lost"]
-    parts = sorted(((n, s) for n, s in facts.bytes.items() if s), key=lambda pair: -pair[1])
-    shares = " · ".join(f"{name.replace('_', ' ')} {share(size, facts.size)}" for name, size in parts)
-    explained = sum(facts.bytes.values()) - facts.damaged_bytes
-    lines = [
-        " · ".join(lost) if lost else "nothing lost, nothing damaged",
-        f"{share(explained, facts.size)} of {facts.size:,} bytes explained: {shares}",
-    ]
-    if lost:
-        lines.insert(1, "what is missing can turn a verdict into unknown or suspect, never into a broken rule")
-    return lines
-
-
-def share(part: int, whole: int) -> str:
-    """Return a share in per cent that never rounds up to all or down to nothing."""
-    value = 100 * part / whole
-    if part not in (0, whole):
-        value = min(max(value, 0.01), 99.99)
-    return f"{value:.2f}".rstrip("0").rstrip(".") + " %"
-
-
 def _head(page: _Page, facts: TraceFacts) -> None:
     span = "" if facts.span_ns is None else f" ({span_text(facts.span_ns)})"
     when = "" if facts.start_ns is None else f"  {clock_text(facts.start_ns, date=True)[:-3]} UTC{span}"
-    cpus = f"{facts.cpus} CPU{'s' if facts.cpus != 1 else ''}"
+    cpus = count_text(facts.cpus, "CPU")
     name = page.paint(clean(facts.file), "title")
     page.add(name, f"  {bytes_text(facts.size)}{when}  {cpus}  profile {clean(facts.profile)}  wsktrace {__version__}")
 
@@ -151,14 +118,14 @@ def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
     page.title(f"Still pending at the end of the trace: {opened.num_rows:,} (oldest first)")
     page.add(page.paint(f"  {'for':>12}  {'call':<18} {'IRP':<18} {'socket':<18} {'issued at':<15}  by", "faint"))
     for row in rows(opened.slice(0, MOST_PENDING)):
-        age = "-" if facts.end_ns is None else duration_text(max(facts.end_ns - row["issue_time"], 0))
+        age = pending_for(facts, row["issue_time"])
         page.add(
             f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18} "
             f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}",
         )
-        doubts = [] if row["own"] else ["perhaps not the driver's own IRP: its completion may go unseen"]
+        doubts = [] if row["own"] else [NOT_OWN]
         if row["doubt"]:
-            doubts.append(f"{row['doubt']}: {REASONS.get(row['doubt'], 'doubtful')}")
+            doubts.append(reason_text(row["doubt"]))
         if doubts:
             page.add(page.paint(f"{'':>14}  {'; '.join(doubts)}", "faint"))
     if opened.num_rows > MOST_PENDING:
@@ -177,16 +144,16 @@ def _findings(page: _Page, title: str, findings: list[dict[str, Any]], verdict: 
     follow = len(chosen) - len(roots)
     page.title(f"{title}: {len(chosen):,}" + (f", {follow:,} of which follow from others" if follow else ""))
     for rule, found in by_rule(roots, verdict).items():
-        worst = min(found, key=lambda f: SEVERITIES.index(f["severity"]))
-        colour = {"fail": worst["severity"], "note": "info"}.get(verdict, "suspect")
-        mark = {"fail": _MARKS[worst["severity"]], "note": "·"}.get(verdict, "?")
+        severity = worst(found)
+        colour = {"fail": severity, "note": "info"}.get(verdict, "suspect")
+        mark = {"fail": SIGNS[severity], "note": "·"}.get(verdict, "?")
         times = f"  {len(found):,}×" if len(found) > 1 else ""
-        page.add("  ", page.paint(f"{mark} {worst['severity']:<7} {clean(rule)}", colour), times, _duty(worst))
+        page.add("  ", page.paint(f"{mark} {severity:<7} {clean(rule)}", colour), times, _duty(found[0]))
         for finding in found[:MOST_OF_A_RULE]:
             page.wrapped(f"      {clock_text(finding['time'])}  {clean(finding['message'])}", 23)
             page.add("        ", page.paint(_where(finding), "faint"))
             if finding["reason"]:
-                page.add(f"        {finding['reason']}: {REASONS.get(finding['reason'], '')}")
+                page.add(f"        {reason_text(finding['reason'])}")
             _below(page, finding, effects)
         if len(found) > MOST_OF_A_RULE:
             page.add(f"      … and {len(found) - MOST_OF_A_RULE:,} more (all of them: --format json)")
@@ -232,11 +199,7 @@ def _ignored(page: _Page, found: list[dict[str, Any]]) -> None:
 
 def _where(finding: dict[str, Any]) -> str:
     """Return what a finding is about and which operations show it."""
-    parts = []
-    if finding["irp"]:
-        parts.append(f"IRP {address_text(finding['irp'])}")
-    if finding["socket"]:
-        parts.append(f"socket {address_text(finding['socket'])}")
+    parts = subjects(finding)
     subject, address = finding["subject_table"].removesuffix("s"), finding["subject_address"]
     if address is not None and address not in (finding["irp"], finding["socket"]):
         parts.append(f"{clean(subject)} {address_text(address)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.words import REASONS
+from wsktrace.units import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,19 +90,16 @@ def coverage_lines(rules: list[dict[str, Any]]) -> list[str]:
     if total:
         lines += ["", "  What leaves rules undecided"]
         for reason, held in sorted(total.items(), key=lambda pair: -len(pair[1])):
-            lines.append(f"    {reason}  {_rules(len(held))}: {REASONS[reason]}; {ADVICE[reason]}")
+            lines.append(f"    {reason}  {count_text(len(held), 'rule')}: {REASONS[reason]}; {ADVICE[reason]}")
     if wanted:
         lines += ["", "  Events that the trace never shows"]
         lines += [
-            f"    trace {_plural(kind)} to decide {_rules(len(held))}: {_few(held)}" for kind, held in wanted.items()
+            f"    trace {_plural(kind)} to decide {count_text(len(held), 'rule')}: {_few(held)}"
+            for kind, held in wanted.items()
         ]
     if others:
         lines += ["", f"  Never shown, and nothing is undecided for want of them: {', '.join(others)}"]
     return lines
-
-
-def _rules(count: int) -> str:
-    return f"{count} rule{'' if count == 1 else 's'}"
 
 
 def _plural(kind: str) -> str:

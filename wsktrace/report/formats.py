@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from wsktrace.errors import UsageError
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["ENDINGS", "FORMATS", "Format", "render"]
 

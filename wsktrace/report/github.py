@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.report.verdict import LOSSES, counted, headline, losses, place, root_of
-from wsktrace.report.words import REASONS
-from wsktrace.units import address_text, clean, clock_text
+from wsktrace.report.trust import CONSEQUENCE
+from wsktrace.report.verdict import counted, headline, place, root_of
+from wsktrace.report.words import REASONS, subjects
+from wsktrace.units import clean, clock_text
 
 if TYPE_CHECKING:
     import os
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.source_paths import SourceRoot
-    from wsktrace.report.words import Tables
 
 __all__ = ["MOST", "render"]
 
@@ -39,7 +40,7 @@ def render(
     by: dict[str, list[dict[str, Any]]] = {"error": [], "warning": [], "notice": []}
     for finding in counted(tables, unknown=unknown):
         by[_COMMANDS[finding["severity"]] if finding["verdict"] == "fail" else "notice"].append(finding)
-    lost = losses(facts)
+    lost = ", ".join(facts.losses)
     lines = []
     for command, found in by.items():
         shown = found if len(found) <= MOST else found[: MOST - 1]
@@ -50,7 +51,7 @@ def render(
     if not facts.judged:
         lines.append(_command("warning", {"title": "wsktrace"}, headline(facts, tables)))
     if lost:
-        lines.append(f"{lost}: {LOSSES}")
+        lines.append(f"{lost}: {CONSEQUENCE}")
     lines.append(f"wsktrace: {clean(facts.file)}: {headline(facts, tables)}".replace("##[", "##\\["))
     return "\n".join(lines) + "\n"
 
@@ -62,9 +63,7 @@ def _annotation(command: str, finding: dict[str, Any], root: SourceRoot | None) 
     verdict = "" if finding["verdict"] == "fail" else f" ({finding['verdict']}: {REASONS.get(finding['reason'], '')})"
     properties["title"] = f"{finding['rule']}{verdict}"
     about = [f"{clock_text(finding['time'], date=True)} UTC"]
-    about += [
-        f"{name} {address_text(finding[key])}" for name, key in (("IRP", "irp"), ("socket", "socket")) if finding[key]
-    ]
+    about += subjects(finding)
     if file:
         about.append("the place is that of the last message that the thread traced before")
     return _command(command, properties, f"{clean(finding['message'])}\n{', '.join(about)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from wsktrace.units import bytes_text, clean, span_text
+from wsktrace.units import bytes_text, clean, count_text, span_text
 
 __all__ = ["percentages", "render"]
 
@@ -74,8 +74,7 @@ def _head(d: dict[str, Any]) -> str:
         parts.append(when + " UTC")
         if d["span_ns"] is not None and d["span_ns"] >= 0:
             parts.append(span_text(d["span_ns"]))
-    cpus = d["processors"]
-    parts.append(f"{cpus:,} CPU{'' if cpus == 1 else 's'}")
+    parts.append(count_text(d["processors"], "CPU"))
     major, minor, build = d["session"]["os"].split(".")
     parts.append(f"Windows {major}.{minor} build {build}")
     return "  ".join(parts)
@@ -110,7 +109,7 @@ def _records(d: dict[str, Any]) -> list[str]:
 def _lost(d: dict[str, Any]) -> list[str]:
     problems, more = d["problems"], d["problems_left_out"]
     places = len(problems) + more
-    damaged = f"{places:,} damaged place{'' if places == 1 else 's'} ({d['bytes']['damaged']:,} bytes)"
+    damaged = f"{count_text(places, 'damaged place')} ({d['bytes']['damaged']:,} bytes)"
     lines = [f"{d['events_lost']:,} events · {d['buffers_lost']:,} buffers · {damaged}"]
     lines += [clean(remark) for remark in d["remarks"]]
     for p in problems[:MOST_PROBLEMS]:

@@ -11,8 +11,8 @@ from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import hex_text, time_text
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["as_object", "render"]
 

@@ -12,8 +12,8 @@ from wsktrace.units import hex_text, time_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["lines", "render"]
 

@@ -11,15 +11,15 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.coverage import reasons
-from wsktrace.report.verdict import headline, losses
-from wsktrace.report.words import REASONS, SEVERITIES, rows
+from wsktrace.report.verdict import headline
+from wsktrace.report.words import reason_text, rows, subjects, worst
 from wsktrace.rules.registry import FAMILIES, RULES
-from wsktrace.units import address_text, clean, clock_text, time_text
+from wsktrace.units import clean, clock_text, time_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["render"]
 
@@ -71,7 +71,7 @@ def _properties(suite: ET.Element, facts: TraceFacts, tables: Tables) -> None:
         "sha256": facts.sha256,
         "profile": facts.profile,
         "verdict": headline(facts, tables),
-        "trust": losses(facts) or "nothing is known to be lost",
+        "trust": ", ".join(facts.losses) or "nothing is known to be lost",
     }
     inside = ET.SubElement(suite, "properties")
     for name, value in told.items():
@@ -85,13 +85,12 @@ def _case(suite: ET.Element, classname: str, row: dict[str, Any], found: list[di
     broken = [f for f in counted if f["verdict"] == "fail"]
     suspects = [f for f in counted if f["verdict"] == "suspect"]
     excused = {f["ignored"]: None for f in found if f["ignored"] is not None and f["verdict"] in ("fail", "suspect")}
-    why = ", ".join(f"{count:,} {reason}: {REASONS[reason]}" for reason, count in reasons(row).items())
+    why = ", ".join(f"{count:,} {reason_text(reason)}" for reason, count in reasons(row).items())
     rest: list[str] = []
     if broken:
-        worst = min((f["severity"] for f in broken), key=SEVERITIES.index)
         text = "\n".join(_details(broken, row))
         head = clean(broken[0]["message"]) + (f" (and {len(broken) - 1:,} more)" if len(broken) > 1 else "")
-        ET.SubElement(case, "failure", message=head, type=worst).text = text
+        ET.SubElement(case, "failure", message=head, type=worst(broken)).text = text
         rest = [_told(f) for f in suspects[:MOST]]
     elif suspects:
         _skip(case, f"{len(suspects):,} suspect: {why}")
@@ -126,9 +125,7 @@ def _details(broken: list[dict[str, Any]], row: dict[str, Any]) -> list[str]:
 
 def _told(finding: dict[str, Any]) -> str:
     """Return a finding as a line without line ends or control characters."""
-    about = [
-        f"{name} {address_text(finding[key])}" for name, key in (("IRP", "irp"), ("socket", "socket")) if finding[key]
-    ]
+    about = subjects(finding)
     if finding["evidence"]:
         about.append(f"operations {', '.join(map(str, finding['evidence'][:6]))}")
     if finding["source_file"]:

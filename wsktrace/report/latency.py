@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.report.console import trust
+from wsktrace.report.trust import trust
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
 from wsktrace.stats.latency import ALL, LEGS, grouped_by
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["LEG_NAMES", "as_csv", "as_json", "as_text", "sparkline"]
 
@@ -87,7 +87,7 @@ def as_text(
         lines += textwrap.wrap(told, _WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False)
     if doubtful:
         lines.append(f"{doubtful:,} uses of IRPs are in doubt: events of others may be among theirs (irps.doubt)")
-    if facts.events_lost or facts.buffers_lost or facts.damaged_buffers or facts.damaged_bytes:
+    if facts.losses:
         lines.append(f"{trust(facts)[0]}: uses of IRPs whose events are missing are not in these figures")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.report.verdict import LOSSES, counted, headline, losses, place, root_of
-from wsktrace.report.words import REASONS, pending, rows
+from wsktrace.report.trust import CONSEQUENCE
+from wsktrace.report.verdict import counted, headline, place, root_of
+from wsktrace.report.words import level, operations_by_id, pending, pending_for, reason_text, rows, subjects
 from wsktrace.rules.registry import RULES
-from wsktrace.units import address_text, bytes_text, clean, clock_text, duration_text, span_text
+from wsktrace.units import address_text, bytes_text, clean, clock_text, span_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.source_paths import SourceRoot
-    from wsktrace.report.words import Tables
 
 __all__ = ["escape", "render"]
 
@@ -45,7 +46,11 @@ def render(
     found = counted(tables, unknown=unknown)
     parts = [*_head(facts, tables), *(_pending(facts, tables) if facts.judged else [])]
     length, shown = sum(map(len, parts)), 0
-    operations = _operations(tables, found[:500])  # that many sections are longer than the text may be
+    # that many sections are longer than the text may be
+    evidence = (row for finding in found[:500] for row in finding["evidence"][:MOST_EVIDENCE])
+    operations = operations_by_id(
+        tables, evidence, ("operation_id", "time", "cpu", "tid", "op", "phase", "status_name")
+    )
     for finding in found:
         section = _section(finding, operations, root)
         length += len(section)
@@ -68,10 +73,10 @@ def escape(text: object) -> str:
 
 
 def _head(facts: TraceFacts, tables: Tables) -> list[str]:
-    lost = losses(facts)
+    lost = ", ".join(facts.losses)
     span = "" if facts.span_ns is None else f", {span_text(facts.span_ns)}"
     start = "" if facts.start_ns is None else f", {clock_text(facts.start_ns, date=True)[:-7]} UTC"
-    trust = f"⚠️ {escape(lost)}: {LOSSES}." if lost else "Nothing lost, nothing damaged."
+    trust = f"⚠️ {escape(lost)}: {CONSEQUENCE}." if lost else "Nothing lost, nothing damaged."
     about = f"Trace {escape(facts.file)}: {bytes_text(facts.size)}{start}{span}, {facts.judged:,} operations"
     return [f"### {escape(headline(facts, tables))}\n", f"{trust}\n", f"{about} (wsktrace {__version__})\n"]
 
@@ -83,7 +88,7 @@ def _pending(facts: TraceFacts, tables: Tables) -> list[str]:
     lines = [f"**Still pending at the end of the trace: {opened.num_rows:,}**, oldest first\n"]
     lines += ["| for | call | IRP | socket | issued at (UTC) |", "|--:|---|---|---|---|"]
     for row in rows(opened.slice(0, MOST_PENDING)):
-        age = "-" if facts.end_ns is None else duration_text(max(facts.end_ns - row["issue_time"], 0))
+        age = pending_for(facts, row["issue_time"])
         cells = (age, row["op"], address_text(row["irp"]), address_text(row["socket"]), clock_text(row["issue_time"]))
         lines.append(_row(cells))
     if opened.num_rows > MOST_PENDING:
@@ -93,20 +98,18 @@ def _pending(facts: TraceFacts, tables: Tables) -> list[str]:
 
 def _section(finding: dict[str, Any], operations: dict[int, dict[str, Any]], root: SourceRoot | None) -> str:
     """Return a finding as a section that opens."""
-    level = finding["severity"] if finding["verdict"] == "fail" else finding["verdict"]
+    word = level(finding)
     rule = RULES.get(finding["rule"])
-    title = f"{_ICONS[level]} {escape(level)} <b>{escape(finding['rule'])}</b> {escape(finding['message'])}"
+    title = f"{_ICONS[word]} {escape(word)} <b>{escape(finding['rule'])}</b> {escape(finding['message'])}"
     lines = [f"<details><summary>{title}</summary>\n"]
     if rule is not None:
         lines.append(f"> {escape(rule.sentence)}\n")
     about = [f"{clock_text(finding['time'], date=True)} UTC"]
-    about += [
-        f"{name} {address_text(finding[key])}" for name, key in (("IRP", "irp"), ("socket", "socket")) if finding[key]
-    ]
+    about += subjects(finding)
     if finding["party"] != "client":
         about.append(f"a duty of the {finding['party']}")
     if finding["reason"]:
-        about.append(f"{finding['reason']}: {REASONS.get(finding['reason'], '')}")
+        about.append(reason_text(finding["reason"]))
     if file := place(finding, root):
         about.append(f"after the message at {file}:{finding['source_line']}")
     lines.append(f"{' · '.join(map(escape, about))}\n")
@@ -132,16 +135,3 @@ def _section(finding: dict[str, Any], operations: dict[int, dict[str, Any]], roo
 
 def _row(cells: Iterable[object]) -> str:
     return f"| {' | '.join(map(escape, cells))} |"
-
-
-def _operations(tables: Tables, findings: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """Return the operations that show the findings, by id."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wanted = sorted({row for finding in findings for row in finding["evidence"][:MOST_EVIDENCE]})
-    if not wanted:
-        return {}
-    held = tables("operations").select(["operation_id", "time", "cpu", "tid", "op", "phase", "status_name"])
-    chosen = held.filter(pc.is_in(held.column("operation_id"), value_set=pa.array(wanted, pa.uint64())))
-    return {row["operation_id"]: row for row in rows(chosen)}

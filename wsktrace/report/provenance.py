@@ -16,7 +16,7 @@ from wsktrace.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["Provenance", "profile_sha256", "provenance"]
 

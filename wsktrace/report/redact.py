@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.provenance import Provenance
     from wsktrace.report.story.told import Story
-    from wsktrace.report.words import Tables
 
 __all__ = ["Redactor"]
 

@@ -11,7 +11,7 @@ import math
 from typing import IO, TYPE_CHECKING, Any
 
 from wsktrace.query import table_columns
-from wsktrace.units import address_text, clean, duration_text, hex_text, time_text
+from wsktrace.units import address_text, clean, count_text, duration_text, hex_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ def text_table(reader: pa.RecordBatchReader, *, most: int | None, width: int | N
     kept = _fitting(sizes, width)
     out = [_line(names, sizes, right, kept), _line(["─" * size for size in sizes], sizes, right, kept)]
     out += [_line(line, sizes, right, kept) for line in lines]
-    told = f"{total:,} row{'s' if total != 1 else ''}"
+    told = count_text(total, "row")
     if total > len(lines):
         told += f", {total - len(lines):,} of them not shown (--rows 0 shows all)"
     if hidden := len(names) - len(kept):

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.words import SEVERITIES, VERDICTS, pending, rows
+from wsktrace.units import count_text
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.source_paths import SourceRoot
-    from wsktrace.report.words import Tables
 
-__all__ = ["LOSSES", "counted", "headline", "losses", "place", "root_of"]
-
-#: What losses do to verdicts.
-LOSSES = "what is missing can turn a verdict into unknown or suspect, never into a broken rule"
+__all__ = ["counted", "headline", "place", "root_of"]
 
 
 def counted(tables: Tables, *, unknown: bool = False) -> list[dict[str, Any]]:
@@ -30,30 +28,18 @@ def headline(facts: TraceFacts, tables: Tables) -> str:
         return "Nothing was judged: there is no WSK operation in this trace"
     found = counted(tables)
     fails = [f for f in found if f["verdict"] == "fail"]
-    parts = [_number(len(fails), "broken rule") if fails else "no broken rule"]
+    parts = [count_text(len(fails), "broken rule") if fails else "no broken rule"]
     if fails:
         by = ((sum(f["severity"] == s for f in fails), s) for s in SEVERITIES)
         parts[0] += f" ({', '.join(f'{count:,} {severity}' for count, severity in by if count)})"
     if len(found) > len(fails):
-        parts.append(_number(len(found) - len(fails), "suspect"))
+        parts.append(count_text(len(found) - len(fails), "suspect"))
     opened = pending(tables).num_rows
     parts.append(
         f"{opened:,} {'IRP is' if opened == 1 else 'IRPs are'} pending at the end" if opened else "none pending"
     )
     text = ", ".join(parts)
     return text[0].upper() + text[1:]
-
-
-def losses(facts: TraceFacts) -> str:
-    """Return what was lost or damaged, in words."""
-    parts = []
-    if facts.events_lost:
-        parts.append(f"{_number(facts.events_lost, 'event')} lost")
-    if facts.buffers_lost:
-        parts.append(f"{_number(facts.buffers_lost, 'buffer')} lost")
-    if facts.damaged_buffers or facts.damaged_bytes:
-        parts.append(f"{_number(facts.damaged_buffers, 'buffer')} damaged ({facts.damaged_bytes:,} bytes)")
-    return ", ".join(parts)
 
 
 def place(finding: dict[str, Any], root: SourceRoot | None) -> str:
@@ -67,7 +53,3 @@ def root_of(source_root: Any) -> SourceRoot | None:
     from wsktrace.report.source_paths import SourceRoot
 
     return None if source_root is None else SourceRoot(source_root)
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,20 +1,47 @@
-"""What all reports share: the rows of a table as they read them, the order of findings, reasons in words."""
+"""What all reports share: rows of tables as they read them, which findings come first, what is said of one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from wsktrace.rules.rule import SEVERITIES as RULE_SEVERITIES
+from wsktrace.units import address_text, clean, duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
-__all__ = ["REASONS", "SEVERITIES", "VERDICTS", "Tables", "by_rule", "pending", "rows"]
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
+
+__all__ = [
+    "NOT_OWN",
+    "REASONS",
+    "SEVERITIES",
+    "SIGNS",
+    "VERDICTS",
+    "by_rule",
+    "level",
+    "operations_by_id",
+    "pending",
+    "pending_for",
+    "providers_seen",
+    "reason_text",
+    "rows",
+    "subjects",
+    "worst",
+]
 
 #: Most severe first.
-SEVERITIES = ("error", "warning", "info")
+SEVERITIES = RULE_SEVERITIES[::-1]
 #: Worst first.
 VERDICTS = ("fail", "suspect", "unknown")
+#: Severity → its sign.
+SIGNS = {"error": "✖", "warning": "▲", "info": "●"}
+
+#: What is said of an IRP that was not issued as the driver's own.
+NOT_OWN = "perhaps not the driver's own IRP: its completion may go unseen"
 
 #: Why a verdict cannot be given. Source: wsk-contract, 1.5.
 REASONS: dict[str, str] = {
@@ -25,14 +52,6 @@ REASONS: dict[str, str] = {
     "U-ALIAS": "the address may be another object's",
     "U-END": "the trace ends too early",
 }
-
-
-class Tables(Protocol):
-    """Gives a table of schema.py by its name."""
-
-    def __call__(self, name: str) -> pa.Table:
-        """Return the table."""
-        ...
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:
@@ -61,9 +80,53 @@ def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[
             groups.setdefault(finding["rule"], []).append(finding)
 
     def rank(rule: str) -> tuple[int, int, int]:
-        worst = min(SEVERITIES.index(f["severity"]) for f in groups[rule])
-        return (worst, -len(groups[rule]), groups[rule][0]["time"])
+        return (SEVERITIES.index(worst(groups[rule])), -len(groups[rule]), groups[rule][0]["time"])
 
     for found in groups.values():
         found.sort(key=lambda f: f["time"])
     return {rule: groups[rule] for rule in sorted(groups, key=rank)}
+
+
+def worst(findings: Iterable[Mapping[str, Any]]) -> str:
+    """Return the most severe severity of some findings, of which there is one at least."""
+    severity: str = min((f["severity"] for f in findings), key=SEVERITIES.index)
+    return severity
+
+
+def level(finding: Mapping[str, Any]) -> str:
+    """Return what a finding is in one word: how severe it is where it is proven, else its verdict."""
+    word: str = finding["severity"] if finding["verdict"] == "fail" else finding["verdict"]
+    return word
+
+
+def reason_text(reason: str) -> str:
+    """Return a reason and what it means: ``U-LOST: events are missing where the answer lies``."""
+    return f"{reason}: {REASONS.get(reason, 'doubtful')}"
+
+
+def subjects(row: Mapping[str, Any]) -> list[str]:
+    """Return the IRP and the socket that a finding or an operation is about, as far as there is one."""
+    named = (("IRP", row["irp"]), ("socket", row["socket"]))
+    return [f"{what} {address_text(address)}" for what, address in named if address]
+
+
+def pending_for(facts: TraceFacts, issue_time: int) -> str:
+    """Return how long an IRP that is open at the end of the trace was outstanding; "-" where the end is not known."""
+    return "-" if facts.end_ns is None else duration_text(max(facts.end_ns - issue_time, 0))
+
+
+def providers_seen(facts: TraceFacts, most: int = 8) -> str:
+    """Return the most frequent providers of a trace with their numbers of events: ``NetDrv (1,024), … and 3 more``."""
+    seen = ", ".join(f"{clean(name)} ({count:,})" for name, count in facts.providers[:most]) or "none"
+    return seen + (f" and {len(facts.providers) - most:,} more" if len(facts.providers) > most else "")
+
+
+def operations_by_id(tables: Tables, ids: Iterable[int], columns: Iterable[str]) -> dict[int, dict[str, Any]]:
+    """Return some operations, as far as the trace has them, by their id; only the columns that are named."""
+    from wsktrace.arrow import matching
+
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    held = matching(tables("operations").select(list(columns)), "operation_id", *wanted)
+    return {row["operation_id"]: row for row in rows(held)}

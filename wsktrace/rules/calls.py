@@ -9,7 +9,6 @@ import numpy as np
 from wsktrace.rules.facts import SOCKET, Facts, so
 from wsktrace.rules.rule import Instances
 from wsktrace.rules.shapes import ALIAS, Answer, doubt_if
-from wsktrace.wsk import constants as c
 from wsktrace.wsk.operations import Phase
 
 if TYPE_CHECKING:
@@ -17,15 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FAMILIES", "entries", "family_name", "of_calls", "same_socket"]
-
-#: Address family → name, those that the contract names.
-FAMILIES = {0: "AF_UNSPEC", 1: "AF_UNIX", c.AF_INET: "AF_INET", c.AF_INET6: "AF_INET6", 34: "AF_HYPERV"}
-
-
-def family_name(family: int | np.integer[Any]) -> str:
-    """Return an address family's name, or its number."""
-    return FAMILIES.get(int(family), f"address family {int(family)}")
+__all__ = ["entries", "of_calls", "same_socket"]
 
 
 def entries(f: Facts, *names: str) -> NDArray[np.int64]:

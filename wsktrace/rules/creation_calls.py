@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.rules.calls import entries, family_name, of_calls, same_socket
+from wsktrace.rules.calls import entries, of_calls, same_socket
 from wsktrace.rules.facts import Facts, so
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, Answer, doubt_if, join, local
 from wsktrace.wsk import constants as c
+from wsktrace.wsk.constants import family_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.model.lanes import codes_of
-from wsktrace.rules.calls import family_name, of_calls
+from wsktrace.rules.calls import of_calls
 from wsktrace.rules.facts import SOCKET, Facts
 from wsktrace.rules.rule import Instances, rule
 from wsktrace.rules.shapes import CAP, END, ORDER, doubt_if, precedence
 from wsktrace.wsk import constants as c
+from wsktrace.wsk.constants import family_name
 from wsktrace.wsk.operations import Phase
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.errors import UsageError
+from wsktrace.wsk.constants import family_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["FAMILIES", "KEYS", "NO_SOCKET", "Grouping", "family_name", "flags", "grouping", "words_of"]
+__all__ = ["KEYS", "NO_SOCKET", "Grouping", "flags", "grouping", "words_of"]
 
 #: What uses of IRPs can be grouped by → what that is. Each is a column of ``latency``.
 KEYS: dict[str, str] = {
@@ -35,8 +36,6 @@ _COLUMNS = {
 }
 NO_SOCKET = "no socket"
 _UNKNOWN = "unknown"
-#: AF_ constants. Source: ws2def.h.
-FAMILIES = {0: "AF_UNSPEC", 1: "AF_UNIX", 2: "AF_INET", 23: "AF_INET6", 32: "AF_BTH", 34: "AF_HYPERV"}
 #: Group numbers are made dense again before they grow beyond this.
 _DENSE = 1 << 22
 
@@ -112,11 +111,6 @@ def words_of(column: Any, null: str) -> tuple[NDArray[np.int64], list[str]]:
 def flags(column: Any) -> NDArray[np.bool_]:
     """Return which rows of a column are known."""
     return np.asarray(column.is_valid().combine_chunks().to_numpy(zero_copy_only=False), np.bool_)
-
-
-def family_name(family: int) -> str:
-    """Return the name of an AF_ constant: ``AF_INET``, ``AF_77`` where it has none here."""
-    return FAMILIES.get(family, f"AF_{family}")
 
 
 def _coded(irps: pa.Table, sockets: pa.Table | None, key: str) -> tuple[NDArray[np.int64], list[str]]:

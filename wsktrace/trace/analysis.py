@@ -8,8 +8,8 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.etl.file import open_trace
+from wsktrace.facts import TraceFacts
 from wsktrace.report.baseline import read_baseline
-from wsktrace.report.facts import TraceFacts
 from wsktrace.schema import TABLES
 from wsktrace.wsk.profile import load_profile, with_limits
 

@@ -9,7 +9,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["FindingsFrame"]
 
@@ -32,7 +32,7 @@ class FindingsFrame(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         from wsktrace.report.cards.trace import findings_card
-        from wsktrace.report.console import trust
+        from wsktrace.report.trust import trust
 
         return findings_card(self._rows(), trust(self._facts_of()) if self._facts_of is not None else [])
 

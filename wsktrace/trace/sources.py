@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wsktrace.errors import UsageError
-from wsktrace.report.facts import TraceFacts
+from wsktrace.facts import TraceFacts
 
 if TYPE_CHECKING:
     import pyarrow as pa

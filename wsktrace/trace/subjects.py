@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.story.stories import Stories
     from wsktrace.report.story.told import Story
 
@@ -53,11 +53,9 @@ def single(trace: _Trace, table: str, which: int | str) -> int:
 
 def _losses(trace: _Trace) -> list[str]:
     """Return what was lost or damaged in words, nothing where nothing was."""
-    from wsktrace.report.console import trust
+    from wsktrace.report.trust import trust
 
-    facts = trace.summary
-    lost = facts.events_lost or facts.buffers_lost or facts.damaged_bytes or facts.damaged_buffers
-    return trust(facts)[:2] if lost else []
+    return trust(trace.summary)[:2] if trace.summary.losses else []
 
 
 class _Subject:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
     from wsktrace.trace.sources import Source
 
 __all__ = ["TraceTables"]

@@ -5,7 +5,9 @@ Source: wsk.h, ws2def.h, ntstatus.h and wdm.h; values are facts of the public he
 
 from __future__ import annotations
 
-__all__ = ["CATEGORIES", "COMBINATIONS", "STATUS_NAMES", "category_of", "status_name"]
+from typing import SupportsInt
+
+__all__ = ["CATEGORIES", "COMBINATIONS", "FAMILIES", "STATUS_NAMES", "category_of", "family_name", "status_name"]
 
 # WskSocket Flags
 WSK_FLAG_BASIC_SOCKET = 0x0
@@ -69,6 +71,8 @@ WSK_NO_WAIT = 0
 
 AF_INET = 2
 AF_INET6 = 23
+#: Address family → name. Source: ws2def.h.
+FAMILIES = {0: "AF_UNSPEC", 1: "AF_UNIX", AF_INET: "AF_INET", AF_INET6: "AF_INET6", 32: "AF_BTH", 34: "AF_HYPERV"}
 SOCK_STREAM = 1
 SOCK_DGRAM = 2
 SOCK_RAW = 3
@@ -154,6 +158,11 @@ def status_name(status: int) -> str:
     """Return the name of an NTSTATUS with its prefix, or its value in hexadecimal where it has none here."""
     name = STATUS_NAMES.get(status)
     return f"STATUS_{name}" if name else f"0x{status:08x}"
+
+
+def family_name(family: SupportsInt) -> str:
+    """Return the name of an address family: ``AF_INET``, ``address family 77`` where it has none here."""
+    return FAMILIES.get(int(family), f"address family {int(family)}")
 
 
 def category_of(flags: int) -> str | None:

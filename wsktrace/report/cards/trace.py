@@ -1,4 +1,4 @@
-"""Cards for notebooks: static HTML without scripts, every text escaped, at home on light and dark pages."""
+"""The cards of a trace, of its findings as a whole, and of one finding."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.cards.parts import COLOURS, badge, card, cell, faint, grid, text
 from wsktrace.report.cards.subject import story_details
-from wsktrace.report.console import trust
-from wsktrace.report.words import REASONS, SEVERITIES, by_rule, pending, rows
-from wsktrace.units import address_text, bytes_text, clock_text, duration_text, span_text
+from wsktrace.report.trust import trust
+from wsktrace.report.words import by_rule, level, pending, pending_for, reason_text, rows, worst
+from wsktrace.units import address_text, bytes_text, clock_text, span_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.story.told import Story
-    from wsktrace.report.words import Tables
 
 __all__ = ["finding_card", "findings_card", "trace_card"]
 
@@ -86,20 +86,19 @@ def finding_card(
     suspect = finding["verdict"] != "fail"
     colour = COLOURS["suspect" if suspect else finding["severity"]]
     named = finding["subject_address"] in (finding["irp"], finding["socket"])
-    word = finding["verdict"] if suspect else finding["severity"]
     facts = {
         "when": clock_text(finding["time"], date=True) + " UTC",
         finding["subject_table"].removesuffix("s"): "" if named else _address(finding["subject_address"]),
         "IRP": _address(finding["irp"]),
         "socket": _address(finding["socket"]),
         "source": f"{finding['source_file']}:{finding['source_line']}" if finding["source_file"] else "",
-        "not certain": f"{finding['reason']}: {REASONS.get(finding['reason'], '')}" if finding["reason"] else "",
+        "not certain": reason_text(finding["reason"]) if finding["reason"] else "",
         "duty of": "" if finding["party"] == "client" else finding["party"],
     }
     lines = "".join(f"<tr>{cell(faint(text(k)))}{cell(text(v))}</tr>" for k, v in facts.items() if v)
     shown = [_operation(row) for row in evidence]
     return card(
-        f"<div>{badge(word, colour)} <b>{text(finding['rule'])}</b></div>",
+        f"<div>{badge(level(finding), colour)} <b>{text(finding['rule'])}</b></div>",
         f"<div>{text(finding['message'])}</div>",
         f"<div>{faint(text(sentence))}</div>" if sentence else "",
         grid(lines),
@@ -123,7 +122,7 @@ def _pending(facts: TraceFacts, tables: Tables) -> str:
     if not opened.num_rows:
         return f"<div>{badge('✓', COLOURS['good'])} Nothing is pending at the end of the trace</div>"
     lines = [
-        f"<tr>{cell(text(_age(facts, row['issue_time'])))}{cell(text(row['op']))}"
+        f"<tr>{cell(text(pending_for(facts, row['issue_time'])))}{cell(text(row['op']))}"
         f"{cell(text(address_text(row['irp'])), mono=True)}"
         f"{cell(text(clock_text(row['issue_time'])), mono=True)}</tr>"
         for row in rows(opened.slice(0, MOST_ROWS))
@@ -134,18 +133,13 @@ def _pending(facts: TraceFacts, tables: Tables) -> str:
     )
 
 
-def _age(facts: TraceFacts, issued: int) -> str:
-    return "-" if facts.end_ns is None else duration_text(max(facts.end_ns - issued, 0))
-
-
 def _rules(title: str, groups: dict[str, list[dict[str, Any]]], *, nothing: str) -> str:
     if not groups:
         return f"<div>{badge('✓', COLOURS['good'])} {text(nothing)}</div>" if nothing else ""
     lines = []
     for rule, found in list(groups.items())[:MOST_ROWS]:
         suspect = found[0]["verdict"] != "fail"
-        severity = min((f["severity"] for f in found), key=SEVERITIES.index)
-        word = "suspect" if suspect else severity
+        word = "suspect" if suspect else worst(found)
         cells = (badge(word, COLOURS[word]), f"<b>{text(rule)}</b>", f"{len(found):,}×")
         line = "".join(cell(html, fixed=True) for html in cells) + cell(text(found[0]["message"]))
         lines.append(f"<tr>{line}</tr>")

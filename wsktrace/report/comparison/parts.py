@@ -7,14 +7,14 @@ from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING
 
-from wsktrace.units import bytes_text, duration_text, span_text
+from wsktrace.units import count_text, duration_text, span_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsktrace.diff import Change, Comparison, Count, RuleCounts, Shift, Side
+    from wsktrace.diff import Change, Comparison, Count, RuleCounts, Shift
 
-__all__ = ["Section", "fraction_text", "interval_text", "losses_text", "method", "ratio_text", "sections", "summary"]
+__all__ = ["Section", "fraction_text", "interval_text", "method", "ratio_text", "sections", "summary"]
 
 #: What must be known to read the figures; stands in every format.
 _METHOD = (
@@ -70,7 +70,7 @@ def summary(found: Comparison) -> str:
         if (number := sum(c.change == word for c in proven))
     ]
     moved = [
-        f"{number} operation{'s' * (number != 1)} {word}"
+        f"{count_text(number, 'operation')} {word}"
         for word in ("slower", "faster")
         if (number := len({s.key for s in found.latency if s.verdict == word}))
     ]
@@ -100,25 +100,14 @@ def fraction_text(fraction: float) -> str:
     return f"p{fraction * 100:g}"
 
 
-def losses_text(side: Side) -> str:
-    """Return what a trace lost."""
-    f = side.facts
-    lost = [
-        f"{number:,} {what} lost" for number, what in ((f.events_lost, "events"), (f.buffers_lost, "buffers")) if number
-    ]
-    if f.damaged_bytes or f.damaged_buffers:
-        lost.append(
-            f"{bytes_text(f.damaged_bytes)} damaged in {f.damaged_buffers:,} buffer{'s' * (f.damaged_buffers != 1)}"
-        )
-    return " · ".join(lost) or "nothing lost, nothing damaged"
-
-
 def _heads(found: Comparison) -> Section:
     rows = []
     for name, side in (("A", found.a), ("B", found.b)):
         f = side.facts
         span = "-" if f.span_ns is None else span_text(f.span_ns)
-        rows.append([name, f.file, span, f"{f.judged:,}", f.profile, losses_text(side)])
+        rows.append(
+            [name, f.file, span, f"{f.judged:,}", f.profile, " · ".join(f.losses) or "nothing lost, nothing damaged"]
+        )
     head = ["", "trace", "span", "operations", "profile", "trust"]
     return Section("A is the reference, B the candidate", head, rows, frozenset({2, 3}), list(found.cautions))
 

@@ -8,7 +8,7 @@ from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.report.comparison.parts import losses_text, method, sections, summary
+from wsktrace.report.comparison.parts import method, sections, summary
 from wsktrace.report.result import markdown_cell
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import clean
@@ -162,5 +162,5 @@ def _side(side: Side) -> dict[str, Any]:
         "cpus": f.cpus,
         "judged": f.judged,
         "losses": {"events": f.events_lost, "buffers": f.buffers_lost, "damaged_buffers": f.damaged_buffers},
-        "trust": losses_text(side),
+        "trust": " · ".join(f.losses) or "nothing lost, nothing damaged",
     }

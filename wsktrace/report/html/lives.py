@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
 
 __all__ = ["Lives", "lives"]
 

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.units import address_text, bytes_text, clean, clock_text, duration_text, span_text
+from wsktrace.units import address_text, bytes_text, clean, clock_text, count_text, duration_text, span_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -68,8 +68,8 @@ def _environment() -> Environment:
         "day": lambda ns: clock_text(ns, date=True)[:-3],
         "noun": lambda n, word: word if n == 1 or word == "info" else word + "s",
         "offset": lambda ns: f"{'+' if ns >= 0 else '−'}{duration_text(abs(ns))}",
-        "plural": lambda n, word: f"{n:,} {word if n == 1 else word + 's'}",
-        "plural_of": lambda held, word: f"{len(held):,} {word if len(held) == 1 else word + 's'}",
+        "plural": count_text,
+        "plural_of": lambda held, word: count_text(len(held), word),
         "dash": lambda value: "-" if value is None or value == "" else value,
     }
     return made

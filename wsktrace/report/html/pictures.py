@@ -9,8 +9,8 @@ from wsktrace.report.html.svg import svg_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["pictures"]
 

@@ -9,16 +9,16 @@ from wsktrace.report.html.findings import Found, choose
 from wsktrace.report.html.lives import Lives, lives
 from wsktrace.report.html.page import page
 from wsktrace.report.provenance import Provenance, provenance
-from wsktrace.report.words import REASONS, rows
+from wsktrace.report.words import REASONS, operations_by_id, rows
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.story.told import Story
-    from wsktrace.report.words import Tables
 
 __all__ = ["render", "write"]
 
@@ -122,17 +122,13 @@ def _page(
 
 def _operations(tables: Tables, found: Found) -> dict[int, dict[str, Any]]:
     """Return the operations that the findings name, by id."""
-    from wsktrace.arrow import matching
     from wsktrace.report.html.findings import MOST_EVIDENCE, MOST_OUTSTANDING
 
     wanted: set[int] = set()
     for row in found.shown():
         wanted.update((row["evidence"] or ())[:MOST_EVIDENCE], (row["outstanding"] or ())[:MOST_OUTSTANDING])
-    if not wanted:
-        return {}
     names = ("operation_id", "time", "op", "phase", "irp", "irp_id", "socket", "socket_id", "status_name", "tid", "cpu")
-    held = matching(tables("operations").select(names), "operation_id", *sorted(wanted))
-    return {row["operation_id"]: row for row in rows(held)}
+    return operations_by_id(tables, wanted, names)
 
 
 def _stories(
@@ -187,7 +183,8 @@ def _about(found: Found) -> dict[str, dict[int, list[int]]]:
 
 def _trust(facts: TraceFacts) -> dict[str, Any]:
     """Return what was lost or damaged in words, and the bytes by class for the bar."""
-    from wsktrace.report.console import share, trust
+    from wsktrace.report.trust import trust
+    from wsktrace.units import share_text
 
     x = 0.0
     parts = []
@@ -200,14 +197,13 @@ def _trust(facts: TraceFacts) -> dict[str, Any]:
                     "name": name if name in _CLASSES else "other",
                     "text": _CLASSES.get(name, name.replace("_", " ")),
                     "size": size,
-                    "share": share(size, facts.size),
+                    "share": share_text(size, facts.size),
                     "x": round(x, 2),
                     "width": round(max(width, 1.5), 2),
                 }
             )
             x += width
-    lost = bool(facts.events_lost or facts.buffers_lost or facts.damaged_buffers or facts.damaged_bytes)
-    return {"lines": trust(facts), "lost": lost, "parts": parts}
+    return {"lines": trust(facts), "lost": bool(facts.losses), "parts": parts}
 
 
 def _quality(tables: Tables) -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from wsktrace.errors import UsageError
 from wsktrace.report.perfetto.timeline import Window, Written, write
+from wsktrace.units import read_address
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["Choice", "choose", "deliver", "save"]
 
@@ -27,8 +28,6 @@ class Choice(TypedDict):
 def choose(facts: TraceFacts, *, socket: int | str | None, since: str | None, until: str | None) -> Choice:
     """Return what was chosen; ``UsageError`` for an address or a time that is none."""
     if isinstance(socket, str):
-        from wsktrace.report.story.find import read_address
-
         text, socket = socket, read_address(socket)
         if socket is None:
             raise UsageError(f"{text!r} is no address, such as ffff8001`23456780 or 0xffff800123456780")

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsktrace.report.perfetto.lanes import FOREVER, interleaved, lanes
 from wsktrace.report.perfetto.layers import BEGIN, END, Layer, Note, Shown, among, column, status_texts, taken, words
-from wsktrace.report.words import REASONS
+from wsktrace.report.words import NOT_OWN, reason_text
 from wsktrace.units import address_text, clean
 
 if TYPE_CHECKING:
@@ -215,8 +215,8 @@ def _show_irps(irps: pa.Table, rows: NDArray[np.int64]) -> Shown:
 def _doubt(reason: str | None, own: bool) -> str | None:
     """Return why the end of a use may be otherwise than drawn; None where it is certain."""
     if reason is not None:
-        return f"{reason}: {REASONS.get(reason, '')}"
-    return None if own else "perhaps not the driver's own IRP: its completion may go unseen"
+        return reason_text(reason)
+    return None if own else NOT_OWN
 
 
 def _irp_name(op: str, outcome: str, came: bool, completed: str | None, returned: str | None, sure: bool) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from wsktrace.report.perfetto.lanes import FOREVER, interleaved, lanes
 from wsktrace.report.perfetto.layers import BEGIN, END, INSTANT, Layer, Note, Shown, among, column, taken, words
-from wsktrace.report.words import REASONS
+from wsktrace.report.words import reason_text
 from wsktrace.units import clean
 from wsktrace.version import __version__
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.perfetto.irps import Drawn
     from wsktrace.report.perfetto.layers import Tracks, Window
 
@@ -51,7 +51,7 @@ def _show_findings(findings: pa.Table, rows: NDArray[np.int64]) -> Shown:
     rules, verdicts, severities = (words(values(name)) for name in ("rule", "verdict", "severity"))
     names = [rule if verdict == "fail" else f"{verdict}: {rule}" for rule, verdict in zip(rules, verdicts, strict=True)]
     kinds = [f"finding {severity}" for severity in severities]
-    why = [None if r is None else f"{r}: {REASONS.get(r, '')}" for r in words(values("reason"))]
+    why = [None if r is None else reason_text(r) for r in words(values("reason"))]
     notes = (
         Note("rule", rules, word=True),
         Note("message", [clean(text) for text in values("message")]),
@@ -77,10 +77,7 @@ def span_layer(facts: TraceFacts, tracks: Tracks, window: Window, span: tuple[in
     track = tracks.add(
         "trace quality", about="What the trace lacks: where nothing is drawn, nothing may have been seen"
     )
-    lost = [f"{n:,} {what} lost" for n, what in ((facts.events_lost, "events"), (facts.buffers_lost, "buffers")) if n]
-    if facts.damaged_bytes:
-        lost.append(f"{facts.damaged_bytes:,} bytes damaged")
-    told = ": " + ", ".join(lost) if lost else ", nothing lost or damaged"
+    told = ": " + ", ".join(facts.losses) if facts.losses else ", nothing lost or damaged"
     name = clean(f"{facts.file}{told}{f' (shown: {cut})' if cut else ''}")
     notes: dict[str, Any] = {
         "file": facts.file,

@@ -27,6 +27,7 @@ from wsktrace.report.perfetto.layers import Tracks, Window, column
 from wsktrace.report.perfetto.notes import finding_layers, quality_layers, span_layer
 from wsktrace.report.perfetto.packets import PacketWriter
 from wsktrace.report.perfetto.threads import thread_layers
+from wsktrace.report.words import providers_seen
 from wsktrace.units import address_text, clean, time_text
 from wsktrace.version import __version__
 
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["UI_LIMIT", "Window", "Written", "write"]
 
@@ -121,8 +122,8 @@ def write(
 
 
 def _nothing(facts: TraceFacts) -> str:
-    seen = ", ".join(clean(name) for name, _ in facts.providers[:8]) or "none"
-    return f"nothing to draw: no WSK operation in {clean(facts.file)}; providers seen: {seen}"
+    seen = providers_seen(facts)
+    return f"nothing to draw: no WSK operation in {clean(facts.file)}; providers seen (events): {seen}"
 
 
 def _of_socket(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from wsktrace.report.baseline import FINGERPRINT
 from wsktrace.report.sarif.places import Places, logical
 from wsktrace.report.sarif.rules import LEVELS, descriptor, text_message
-from wsktrace.report.verdict import LOSSES, headline, losses, root_of
-from wsktrace.report.words import REASONS, VERDICTS, rows
+from wsktrace.report.trust import CONSEQUENCE
+from wsktrace.report.verdict import headline, root_of
+from wsktrace.report.words import VERDICTS, providers_seen, reason_text, rows
 from wsktrace.rules.ignoring import BASELINE
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.version import __version__
@@ -22,8 +23,8 @@ from wsktrace.version import __version__
 if TYPE_CHECKING:
     import os
 
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["as_object", "render"]
 
@@ -120,7 +121,7 @@ def _result(
     rule = {"ruleId": finding["rule"]} | ({"ruleIndex": index[finding["rule"]]} if finding["rule"] in index else {})
     text = finding["message"]
     if finding["reason"]:
-        text += f" ({finding['verdict']}, {finding['reason']}: {REASONS.get(finding['reason'], '')})"
+        text += f" ({finding['verdict']}, {reason_text(finding['reason'])})"
     result: dict[str, Any] = {
         **rule,
         "kind": kind,
@@ -144,11 +145,10 @@ def _result(
 
 def _invocation(facts: TraceFacts, command_line: str, exit_code: int | None) -> dict[str, Any]:
     notes = []
-    if lost := losses(facts):
-        notes.append(("losses", f"{lost}: {LOSSES}"))
+    if lost := ", ".join(facts.losses):
+        notes.append(("losses", f"{lost}: {CONSEQUENCE}"))
     if not facts.judged:
-        seen = ", ".join(f"{name} ({count:,})" for name, count in facts.providers[:8]) or "none"
-        notes.append(("nothing-judged", f"Nothing was judged. Providers seen (events): {seen}"))
+        notes.append(("nothing-judged", f"Nothing was judged. Providers seen (events): {providers_seen(facts)}"))
     return {
         **({"commandLine": command_line} if command_line else {}),
         **({} if exit_code is None else {"exitCode": exit_code}),

@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 from wsktrace.report.sarif.rules import text_message
 from wsktrace.report.source_paths import uri_of
-from wsktrace.report.words import rows
+from wsktrace.report.words import operations_by_id, subjects
 from wsktrace.units import address_text, hex_text, time_text
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.source_paths import SourceRoot
-    from wsktrace.report.words import Tables
 
 __all__ = ["Places", "logical"]
 
@@ -44,7 +44,8 @@ class Places:
         self, facts: TraceFacts, tables: Tables, findings: list[dict[str, Any]], root: SourceRoot | None
     ) -> None:
         self._root = root
-        self._operations = _named_operations(tables, findings)
+        named = (row for finding in findings for name in ("evidence", "outstanding") for row in finding[name])
+        self._operations = operations_by_id(tables, named, _COLUMNS)
         trace = {
             "location": {"uri": quote(facts.file)},
             "length": facts.size,
@@ -123,7 +124,7 @@ class Places:
 
     def _step(self, row: dict[str, Any], before: str = "") -> dict[str, Any]:
         status = f", {row['status_name']}" if row["status_name"] else ""
-        about = [f"{name} {address_text(row[key])}" for name, key in (("IRP", "irp"), ("socket", "socket")) if row[key]]
+        about = subjects(row)
         text = f"{before}{row['op']} {row['phase']}{status}" + (f" ({', '.join(about)})" if about else "")
         return {
             "physicalLocation": {"artifactLocation": self._trace()},
@@ -143,16 +144,3 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
     names |= {"recordBuffer": "record_buffer", "recordOffset": "record_offset"}
     held = {name: row[column] for name, column in names.items() if row[column] is not None}
     return held | ({"status": hex_text(row["status"])} if row["status"] is not None else {})
-
-
-def _named_operations(tables: Tables, findings: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """Return the operations that findings name, by id."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wanted = sorted({row for finding in findings for name in ("evidence", "outstanding") for row in finding[name]})
-    if not wanted:
-        return {}
-    held = tables("operations").select(_COLUMNS)
-    chosen = held.filter(pc.is_in(held.column("operation_id"), value_set=pa.array(wanted, pa.uint64())))
-    return {row["operation_id"]: row for row in rows(chosen)}

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from wsktrace.units import address_text
 from wsktrace.wsk import constants as c
+from wsktrace.wsk.constants import family_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsktrace.report.story.rows import Operation
 
-__all__ = ["argument", "bits", "control_code", "event_mask", "family", "irql_name", "protocol", "socket_type"]
+__all__ = ["argument", "bits", "control_code", "event_mask", "irql_name", "protocol", "socket_type"]
 
-FAMILIES: Final = {0: "AF_UNSPEC", 1: "AF_UNIX", c.AF_INET: "AF_INET", c.AF_INET6: "AF_INET6", 34: "AF_HYPERV"}
 TYPES: Final = {c.SOCK_STREAM: "SOCK_STREAM", c.SOCK_DGRAM: "SOCK_DGRAM", c.SOCK_RAW: "SOCK_RAW"}
 PROTOCOLS: Final = {
     0: "IPPROTO_IP", 1: "IPPROTO_ICMP", 2: "IPPROTO_IGMP", 4: "IPPROTO_IPV4", c.IPPROTO_TCP: "IPPROTO_TCP",
@@ -69,11 +69,6 @@ def bits(value: int, names: dict[int, str], none: str = "0") -> str:
     found = [name for bit, name in names.items() if bit and value & bit]
     rest = value & ~sum(bit for bit in names if value & bit)
     return "|".join(found + ([f"0x{rest:x}"] if rest else [])) or none
-
-
-def family(value: int) -> str:
-    """Return an address family by name."""
-    return FAMILIES.get(value, f"address family {value}")
 
 
 def socket_type(value: int) -> str:
@@ -189,9 +184,9 @@ def _inspect(row: Operation, value: int) -> str:
 
 
 _TELLERS: Final[dict[str, Callable[[Operation, int], str]]] = {
-    "address_family": lambda _, value: family(value),
-    "local_family": lambda _, value: f"local {family(value)}",
-    "remote_family": lambda _, value: f"remote {family(value)}",
+    "address_family": lambda _, value: family_name(value),
+    "local_family": lambda _, value: f"local {family_name(value)}",
+    "remote_family": lambda _, value: f"remote {family_name(value)}",
     "socket_type": lambda _, value: socket_type(value),
     "protocol": lambda _, value: protocol(value),
     "flags": _flags,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.report.story.arguments import bits, family, irql_name, protocol, socket_type
-from wsktrace.report.words import REASONS
+from wsktrace.report.story.arguments import bits, irql_name, protocol, socket_type
+from wsktrace.report.words import reason_text
 from wsktrace.units import address_text, clean, clock_text, duration_text
+from wsktrace.wsk.constants import family_name
 
 if TYPE_CHECKING:
     from wsktrace.report.story.index import Index
@@ -30,7 +31,7 @@ def named(address: int | None, number: int | None) -> str:
 
 def doubt(reason: str | None) -> str:
     """Return a U- reason in words."""
-    return "" if reason is None else f"{reason}: {REASONS.get(reason, 'doubtful')}"
+    return "" if reason is None else reason_text(reason)
 
 
 def _where(tid: int | None, cpu: int | None, irql: int | None = None) -> str:
@@ -93,7 +94,7 @@ def socket_facts(index: Index, socket: dict[str, Any]) -> Facts:
     """Return the facts of a socket."""
     kind = [
         socket["category"] or "",
-        "" if socket["address_family"] is None else family(socket["address_family"]),
+        "" if socket["address_family"] is None else family_name(socket["address_family"]),
         "" if socket["socket_type"] is None else socket_type(socket["socket_type"]),
         "" if socket["protocol"] is None else protocol(socket["protocol"]),
     ]

@@ -9,31 +9,21 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.schema import TABLES
-from wsktrace.units import address_text, clean
+from wsktrace.units import address_text, clean, read_address
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsktrace.report.story.index import Index
 
-__all__ = ["read_address", "uses"]
+__all__ = ["uses"]
 
 _ID: Final = re.compile(r"#(\d{1,19})|(\d{1,7})")
-_HEX: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})[hH]?")
-#: What tools put between the halves of an address, and around one.
-_BETWEEN: Final = str.maketrans("", "", "`'´’_ \t\u00a0")
-_AROUND: Final = "\"'()[]{}<>,;:=."
 _NAMES: Final = {"irps": ("irp", "an IRP"), "sockets": ("socket", "a socket")}
 _HIGH: Final = 0xFFFFFFFF00000000
 _MOST: Final = 3
 #: Bytes into an object that an address may point and still be near.
 _INSIDE: Final = 0x1000
-
-
-def read_address(text: str) -> int | None:
-    """Return the address that a text is: ffff8001`23456780, 0xFFFF800123456780, 81234560; None where it is none."""
-    found = _HEX.fullmatch(text.strip().strip(_AROUND).translate(_BETWEEN))
-    return None if found is None else int(found[1], 16)
 
 
 def uses(index: Index, table: str, which: int | str) -> list[int]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
 
 __all__ = ["Index"]
 

@@ -9,8 +9,8 @@ from wsktrace.report.words import pending, rows
 from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
-    from wsktrace.report.facts import TraceFacts
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
+    from wsktrace.facts import TraceFacts
 
 __all__ = ["menu"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wsktrace.decode.contents import Contents
     from wsktrace.decode.events import EventBatch
-    from wsktrace.report.facts import TraceFacts
+    from wsktrace.facts import TraceFacts
 __all__ = ["MOST", "Wanted", "collect", "may_have", "with_messages"]
 
 #: Messages woven into one story.

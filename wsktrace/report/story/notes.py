@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wsktrace.report.story.told import Line
-from wsktrace.report.words import REASONS
+from wsktrace.report.words import level, reason_text
 from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
@@ -30,9 +30,8 @@ def findings(index: Index, held: list[dict[str, Any]], more: int) -> list[tuple[
     """Return a line for each finding, behind the operation with which the rule was broken; ``more`` are not told."""
     made: list[tuple[int | None, Line]] = []
     for finding in held:
-        kind = finding["severity"] if finding["verdict"] == "fail" else finding["verdict"]
-        reason = f" ({finding['reason']}: {REASONS.get(finding['reason'], '')})" if finding["reason"] else ""
-        text = f"{kind} {finding['rule']}: {finding['message']}{reason}"
+        reason = f" ({reason_text(finding['reason'])})" if finding["reason"] else ""
+        text = f"{level(finding)} {finding['rule']}: {finding['message']}{reason}"
         anchor, time_ns = _broken_by(index, finding)
         line = Line(
             time_ns,
@@ -126,7 +125,7 @@ def irp_end(index: Index, irp: dict[str, Any]) -> list[tuple[int | None, Line]]:
     seen = "" if irp["own"] else "; it is perhaps not the driver's own IRP, so its completion may go unseen"
     ids = {"irp_id": irp["irp_id"], "socket_id": irp["socket_id"]}
     if irp["outcome"] == "open":
-        doubt = f" ({irp['doubt']}: {REASONS.get(irp['doubt'], 'doubtful')})" if irp["doubt"] else ""
+        doubt = f" ({reason_text(irp['doubt'])})" if irp["doubt"] else ""
         text = f"still pending {age} after the call, when the trace ends{seen}{doubt}"
         return [(None, _note(max(end, irp["issue_time"]), text, **ids))]
     if irp["outcome"] == "failed":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsktrace.report.words import Tables
+    from wsktrace.arrow import Tables
 
 __all__ = ["Stories"]
 

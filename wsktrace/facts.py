@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from wsktrace.errors import FormatError
+from wsktrace.units import bytes_text, count_text
 
 __all__ = ["TraceFacts"]
 
@@ -44,6 +45,19 @@ class TraceFacts:
     def damaged_bytes(self) -> int:
         """Bytes of the class ``damaged``."""
         return self.bytes.get("damaged", 0)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What is known to be lost or damaged, in words: ``7 events lost``; none where nothing is."""
+        told = [
+            f"{count_text(count, what)} lost"
+            for count, what in ((self.events_lost, "event"), (self.buffers_lost, "buffer"))
+            if count
+        ]
+        if self.damaged_bytes or self.damaged_buffers:
+            of = count_text(self.buffers, "buffer")
+            told.append(f"{bytes_text(self.damaged_bytes)} damaged in {self.damaged_buffers:,} of {of}")
+        return tuple(told)
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts such as JSON can hold; ``from_json`` is the inverse."""
