@@ -8,17 +8,19 @@ and the facts of the trace (name, hash, span, losses). Any reader of Parquet rea
 from __future__ import annotations
 
 import json
-import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.errors import FormatError, UsageError
+from wsktrace.files import written_whole
 from wsktrace.schema import SCHEMA_VERSION, TABLES
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import os
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
     import pyarrow.dataset as ds
@@ -39,27 +41,21 @@ class Stored:
 
     def table(self, name: str) -> pa.Table:
         """Return one table; ``FormatError`` where its file is damaged or has other columns than schema.py says."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = _path(self.directory, name)
-        try:
+        with _told_as_damage(path):
             found = pq.read_table(path, partitioning=None, memory_map=False)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise FormatError(f"{path} cannot be read: {_first_line(error)}; export the trace again") from None
         _check_columns(path, name, found.column_names)
         return found.replace_schema_metadata(None)
 
     def dataset(self, name: str) -> ds.Dataset:
         """Return one table as a data set, whose rows are read when asked for; ``FormatError`` as ``table``."""
-        import pyarrow as pa
         import pyarrow.dataset as ds
 
         path = _path(self.directory, name)
-        try:
+        with _told_as_damage(path):
             found = ds.dataset(str(path), format="parquet", partitioning=None)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise FormatError(f"{path} cannot be read: {_first_line(error)}; export the trace again") from None
         _check_columns(path, name, found.schema.names)
         return found
 
@@ -103,17 +99,9 @@ def write(
     written = []
     for name, table in tables.items():
         path = _path(folder, name)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            pq.write_table(
-                table.replace_schema_metadata({_KEY: _describe(name, facts)}),
-                scratch,
-                compression="zstd",
-                row_group_size=_ROW_GROUP,
-            )
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        described = table.replace_schema_metadata({_KEY: _describe(name, facts)})
+        with written_whole(path) as scratch:
+            pq.write_table(described, scratch, compression="zstd", row_group_size=_ROW_GROUP)
         written.append(path)
     return written
 
@@ -198,5 +186,13 @@ def _metadata(path: Path) -> dict[str, Any] | None:
     return told if isinstance(told, dict) and isinstance(told.get("trace"), dict) else None
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+@contextmanager
+def _told_as_damage(path: Path) -> Iterator[None]:
+    """Make of what a damaged file raises a ``FormatError`` of one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FormatError(f"{path} cannot be read: {first}; export the trace again") from None

@@ -124,7 +124,7 @@ def test_sockets_in_any_order_and_of_no_trace(faked: Any) -> None:
     found = {(r["category"], r["family"]): r["max_ns"] for r in rows if r["leg"] == "total"}
     assert found == {
         ("listen", "AF_INET6"): 5,
-        ("stream", "AF_99"): 6,
+        ("stream", "address family 99"): 6,
         ("no socket", "no socket"): 7,
         ("unknown", "unknown"): 8,
     }

@@ -101,7 +101,7 @@ def test_rules_carry_their_pages(faked: Any) -> None:
 def test_losses_and_an_empty_trace_are_notifications(faked: Any) -> None:
     notes = log(faked(None, events_lost=3, damaged_buffers=1, bytes={"damaged": 8}))["invocations"][0]
     (note,) = notes["toolExecutionNotifications"]
-    assert note["message"]["text"].startswith("3 events lost, 1 buffer damaged (8 bytes): ")
+    assert note["message"]["text"].startswith("3 events lost, 8 B damaged in 1 of 4 buffers: ")
     assert log(faked())["invocations"][0]["toolExecutionNotifications"] == []
     (note,) = log(faked({}, judged=0))["invocations"][0]["toolExecutionNotifications"]
     assert note["descriptor"]["id"] == "nothing-judged"

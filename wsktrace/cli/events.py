@@ -150,20 +150,14 @@ def _write_lines(reading: _Reading, form: str, prefix: Prefix, out: IO[str]) -> 
 
 def _write_file(reading: _Reading, form: str, prefix: Prefix, target: Path) -> None:
     """Write the events to a file, whole or not at all."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    from wsktrace.files import written_whole
+
+    with written_whole(target) as scratch:
         if form == "parquet":
             _write_parquet(reading, scratch)
         else:
             with scratch.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
                 _write_lines(reading, form, prefix, out)
-        scratch.replace(target)
-    except OSError as error:
-        if error.filename in (None, str(scratch)):
-            raise OSError(error.errno, error.strerror, str(target)) from None
-        raise
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _write_parquet(reading: _Reading, scratch: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from wsktrace.errors import UsageError
+from wsktrace.files import written_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,15 +57,9 @@ def leave_pipe() -> None:
 
 
 def emit_bytes(data: bytes, target: Path) -> None:
-    """Write ``data`` to a file in one step: a reader sees the old content or the new, never half of it."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    """Write ``data`` to a file, whole or not at all."""
+    with written_whole(target) as scratch:
         scratch.write_bytes(data)
-        scratch.replace(target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from None
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def format_for(target: Path | None, chosen: str | None, endings: dict[str, str], default: str) -> str:

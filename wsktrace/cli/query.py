@@ -188,9 +188,8 @@ def _write_last(session: Session, sql: str, form: str, target: Path | None) -> N
 
 
 def _write(reader: pa.RecordBatchReader, form: str, target: Path | None) -> None:
-    import os
-
     from wsktrace.cli.output import leave_pipe
+    from wsktrace.files import written_whole
     from wsktrace.report.result import write
 
     if target is None:
@@ -203,15 +202,8 @@ def _write(reader: pa.RecordBatchReader, form: str, target: Path | None) -> None
         except BrokenPipeError:
             leave_pipe()
         return
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with scratch.open("wb") as out:
-            write(reader, form, out)
-        scratch.replace(target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from None
-    finally:
-        scratch.unlink(missing_ok=True)
+    with written_whole(target) as scratch, scratch.open("wb") as out:
+        write(reader, form, out)
 
 
 def _refused(error: SqlError) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.errors import UsageError
+from wsktrace.files import written_whole
 from wsktrace.report.html.findings import Found, choose
 from wsktrace.report.html.lives import Lives, lives
 from wsktrace.report.html.page import page
@@ -72,11 +73,12 @@ def render(
 
 
 def write(text: str, path: str | os.PathLike[str]) -> Path:
-    """Write a report to a file (UTF-8) and return its path."""
+    """Write a report to a file (UTF-8), whole or not at all, and return its path."""
     from pathlib import Path
 
     target = Path(path)
-    target.write_text(text, "utf-8", errors="replace", newline="\n")
+    with written_whole(target) as scratch:
+        scratch.write_text(text, "utf-8", errors="replace", newline="\n")
     return target
 
 
