@@ -8,7 +8,8 @@ from typing import Any
 from faked_traces import finding, usual_rows
 from markdown_it import MarkdownIt
 
-from wsktrace.report.markdown import MOST_TEXT, escape
+from wsktrace.report.escaping import markdown
+from wsktrace.report.markdown import MOST_TEXT
 
 HOSTILE = (
     "<script>alert(1)</script> </summary></details> [x](http://evil) ![i](//evil) **b** `c` | d ~~e~~ # f &lt; $x$"
@@ -68,9 +69,9 @@ def test_hostile_texts_stay_texts(faked: Any) -> None:
 
 
 def test_escaped_text_reads_as_before() -> None:
-    assert page(escape("WSK_FLAG_X <0x10> 14:02:11.5 a*b*c")).text.strip() == "WSK_FLAG_X <0x10> 14:02:11.5 a*b*c"
-    assert "https://" not in escape("https://x")
-    assert "www." not in escape("www.x")
+    assert page(markdown("WSK_FLAG_X <0x10> 14:02:11.5 a*b*c")).text.strip() == "WSK_FLAG_X <0x10> 14:02:11.5 a*b*c"
+    assert "https://" not in markdown("https://x")
+    assert "www." not in markdown("www.x")
 
 
 def test_a_comment_has_room_for_it(faked: Any) -> None:

@@ -9,7 +9,7 @@ from busy_trace import busy_trace
 from faked_traces import irp
 
 from wsktrace.errors import UsageError
-from wsktrace.plots import as_file, compare, figure_of, latency, latency_figure, multiples
+from wsktrace.plots import as_file, compare, figure_of, latency, multiples
 from wsktrace.plots.comparison import shift_text
 from wsktrace.stats import Histogram
 
@@ -144,7 +144,7 @@ def test_no_more_panels_than_can_be_read(faked: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("wsktrace.plots.comparison.MOST_PANELS", 2)
     rows = [irp(n, f"Wsk{n:02d}", 0, took=1000) for n in range(10)]
     table = faked({"irps": rows}).arrow("latency")
-    axes = latency_figure(table).axes
+    axes = figure_of(lambda: latency(table)).axes
     assert len(axes) == 3
     assert "7 more not shown" in axes[-1].get_xlabel()
     assert "7 more not shown" in figure_of(lambda: multiples(table)).axes[-1].get_xlabel()
@@ -157,23 +157,23 @@ def test_figures_for_files_leave_pyplot_alone_and_are_the_same_each_time(faked: 
     from matplotlib import pyplot
 
     table = faked().arrow("latency")
-    files = [as_file(latency_figure(table, title="made.etl"), "svg") for _ in range(2)]
+    files = [as_file(figure_of(lambda: latency(table), title="made.etl"), "svg") for _ in range(2)]
     assert pyplot.get_fignums() == []
     assert files[0] == files[1]
-    assert as_file(latency_figure(table), "png", dpi=40).startswith(b"\x89PNG")
+    assert as_file(figure_of(lambda: latency(table)), "png", dpi=40).startswith(b"\x89PNG")
 
 
 def test_extreme_durations_can_be_drawn(faked: Any) -> None:
     rows = [irp(1, "WskSend", 0, took=10), irp(2, "WskSend", 0, took=2**62), irp(3, "WskBind", 0, took=10)]
-    latency_figure(faked({"irps": rows}).arrow("latency")).canvas.draw()
+    figure_of(lambda: latency(faked({"irps": rows}).arrow("latency"))).canvas.draw()
 
 
 @pytest.mark.parametrize("took", [(0,), (0, 0), (30_000, 80_000), (50_000, 51_000)])
 def test_an_axis_of_durations_always_has_labels(faked: Any, took: tuple[int, ...]) -> None:
     table = faked({"irps": [irp(n, "WskSend", 0, took=t) for n, t in enumerate(took)]}).arrow("latency")
-    for ax in (latency_figure(table).axes[0], figure_of(lambda: faked({}).plot.cumulative()).axes[0]):
+    for ax in (figure_of(lambda: latency(table)).axes[0], figure_of(lambda: faked({}).plot.cumulative()).axes[0]):
         ax.figure.canvas.draw()
-    ax = latency_figure(table).axes[0]
+    ax = figure_of(lambda: latency(table)).axes[0]
     low, high = ax.get_xlim()
     texts = [t.get_text() for t, at in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True) if low <= at <= high]
     assert len([text for text in texts if text]) >= 1

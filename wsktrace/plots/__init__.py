@@ -13,7 +13,7 @@ from wsktrace.plots.curves import cumulative
 from wsktrace.plots.files import as_file, figure_of
 from wsktrace.plots.gantt import lifetimes
 from wsktrace.plots.heat import heatmap, heatmap_counts
-from wsktrace.plots.histograms import latency, latency_figure, multiples, operations_of
+from wsktrace.plots.histograms import latency, multiples, operations_of
 from wsktrace.plots.lanes import timeline
 from wsktrace.plots.steps import outstanding, outstanding_curve
 from wsktrace.plots.trace import Plots
@@ -27,7 +27,6 @@ __all__ = [
     "heatmap",
     "heatmap_counts",
     "latency",
-    "latency_figure",
     "lifetimes",
     "multiples",
     "operations_of",

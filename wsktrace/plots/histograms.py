@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.errors import UsageError
-from wsktrace.plots.files import figure_of
 from wsktrace.plots.style import COLOURS, DASHES, chosen_axes, duration_axis, label, nothing, panels, seconds, tidy
-from wsktrace.stats.latency import LEGS, Group
+from wsktrace.stats.latency import LEG_NAMES, LEGS, Group
 from wsktrace.units import duration_text
 
 if TYPE_CHECKING:
@@ -17,12 +16,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["LEG_NAMES", "MARKS", "NOTHING", "heights", "latency", "latency_figure", "multiples", "operations_of"]
+__all__ = ["MARKS", "NOTHING", "heights", "latency", "multiples", "operations_of"]
 
-LEG_NAMES = {"total": "issue → completion", "pending": "pending → completion", "call": "issue → return"}
 #: Column of ``latency`` → (its name, how its line is drawn).
 MARKS = {"p50_ns": ("p50", "-"), "p90_ns": ("p90", "--"), "p99_ns": ("p99", ":")}
 NOTHING = "no completed IRP in this trace"
@@ -121,11 +118,6 @@ def multiples(
         text = f"{LEG_NAMES[leg]}; {len(groups) - len(names):,} more not shown"
         chosen[len(names) - 1].set_xlabel(text, fontsize=8)
     return chosen[: len(names)]
-
-
-def latency_figure(table: pa.Table, *, title: str = "", legs: Sequence[str] = ("total", "pending")) -> Figure:
-    """Return a figure of its own with all groups, untouched by pyplot: for files."""
-    return figure_of(lambda: latency(table, legs=legs), title=title)
 
 
 def _groups(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.coverage import coverage_lines
+from wsktrace.report.terminal import paint, wrapped
 from wsktrace.report.trust import trust
 from wsktrace.report.words import NOT_OWN, SIGNS, by_rule, pending, pending_for, reason_text, rows, subjects, worst
 from wsktrace.units import address_text, bytes_text, clean, clock_text, count_text, span_text
@@ -23,11 +22,6 @@ __all__ = ["render"]
 MOST_PENDING = 20
 MOST_OF_A_RULE = 5
 MOST_EVIDENCE = 6
-
-#: Characters of a line, where it is a sentence.
-_WIDTH = 110
-_FIGURE = re.compile(r"(\d) (ns|µs|ms|s|min|h|d|bytes)\b")
-_COLOURS = {"error": "31", "warning": "33", "info": "36", "suspect": "35", "title": "1", "faint": "2", "good": "32"}
 
 
 class _Page:
@@ -47,15 +41,11 @@ class _Page:
 
     def wrapped(self, text: str, indent: int) -> None:
         """Add a sentence, on as many lines as it needs."""
-        held = _FIGURE.sub("\\1\u00a0\\2", text)  # a figure stays with its unit
-        lines = textwrap.wrap(
-            held, _WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-        )
-        self.lines += [line.replace("\u00a0", " ") for line in lines]
+        self.lines += wrapped(text, indent=indent)
 
     def paint(self, text: str, colour: str) -> str:
-        """Return the text in a colour of ``_COLOURS``."""
-        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
+        """Return the text in a colour, if there are any."""
+        return paint(text, colour, colour=self._colour)
 
 
 def render(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from wsktrace.report.terminal import paint
 from wsktrace.units import bytes_text, clean, count_text, span_text
 
 __all__ = ["percentages", "render"]
@@ -31,11 +32,7 @@ _CLOCKS: Final = {
 
 def render(described: dict[str, Any], *, colour: bool = False) -> str:
     """Return the account as text."""
-
-    def bold(text: str) -> str:
-        return f"\x1b[1m{text}\x1b[0m" if colour else text
-
-    lines = [bold(clean(described["file"])) + "  " + _head(described)]
+    lines = [paint(clean(described["file"]), "title", colour=colour) + "  " + _head(described)]
     for title, told in (
         ("session", _session(described)),
         ("records", _records(described)),
@@ -45,7 +42,8 @@ def render(described: dict[str, Any], *, colour: bool = False) -> str:
         ("not understood", _flawed(described)),
     ):
         if told:
-            lines.append(f"{bold(title)}{' ' * max(9 - len(title), 2)}{told[0]}" if title != "in it" else bold(title))
+            head = paint(title, "title", colour=colour)
+            lines.append(f"{head}{' ' * max(9 - len(title), 2)}{told[0]}" if title != "in it" else head)
             lines += [f"  {line}".rstrip() for line in (told if title == "in it" else told[1:])]
     return "\n".join(lines) + "\n"
 

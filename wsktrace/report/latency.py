@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.report.terminal import wrapped
 from wsktrace.report.trust import trust
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
-from wsktrace.stats.latency import ALL, LEGS, grouped_by
+from wsktrace.stats.latency import ALL, LEG_NAMES, LEGS, grouped_by
 from wsktrace.units import clean, duration_text, time_text
 
 if TYPE_CHECKING:
@@ -23,14 +23,10 @@ if TYPE_CHECKING:
 
     from wsktrace.facts import TraceFacts
 
-__all__ = ["LEG_NAMES", "as_csv", "as_json", "as_text", "sparkline"]
+__all__ = ["as_csv", "as_json", "as_text", "sparkline"]
 
-#: Leg → what it is, for people.
-LEG_NAMES = {
-    "total": "issue → completion",
-    "pending": "the return that said PENDING → completion",
-    "call": "issue → return",
-}
+#: Leg → what it is, at length.
+_LEG_NAMES = LEG_NAMES | {"pending": "the return that said PENDING → completion"}
 _FIGURES = {"min_ns": "min", "p50_ns": "p50", "p90_ns": "p90", "p99_ns": "p99", "p999_ns": "p99.9", "max_ns": "max"}
 #: What a narrow terminal does without, first to last.
 _SPARE = ("min_ns", "p999_ns", "p90_ns")
@@ -39,8 +35,6 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _CELLS = 24
 #: Rows that are printed at most; the files have all of them.
 MOST_ROWS = 500
-#: Characters of a line, where it is a sentence.
-_WIDTH = 110
 
 
 def as_text(
@@ -83,8 +77,8 @@ def as_text(
     legs = [leg for leg in LEGS if any(row["leg"] == leg for row in rows)]
     lines.append("")
     for leg in legs:
-        told = f"{leg + ':':<8} {LEG_NAMES[leg]}; {_without(table, leg)}"
-        lines += textwrap.wrap(told, _WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False)
+        told = f"{leg + ':':<8} {_LEG_NAMES[leg]}; {_without(table, leg)}"
+        lines += wrapped(told, indent=9)
     if doubtful:
         lines.append(f"{doubtful:,} uses of IRPs are in doubt: events of others may be among theirs (irps.doubt)")
     if facts.losses:

@@ -5,25 +5,24 @@ What comes from the trace is escaped such that it is text: no markup, no HTML, n
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.report.escaping import markdown, markdown_row
 from wsktrace.report.trust import CONSEQUENCE
 from wsktrace.report.verdict import counted, headline, place, root_of
 from wsktrace.report.words import level, operations_by_id, pending, pending_for, reason_text, rows, subjects
 from wsktrace.rules.registry import RULES
-from wsktrace.units import address_text, bytes_text, clean, clock_text, span_text
+from wsktrace.units import address_text, bytes_text, clock_text, span_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
 
     from wsktrace.arrow import Tables
     from wsktrace.facts import TraceFacts
     from wsktrace.report.source_paths import SourceRoot
 
-__all__ = ["escape", "render"]
+__all__ = ["render"]
 
 #: Rows of the table of what is pending, of a finding's evidence.
 MOST_PENDING, MOST_EVIDENCE = 10, 12
@@ -31,11 +30,6 @@ MOST_PENDING, MOST_EVIDENCE = 10, 12
 MOST_TEXT = 60_000
 
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "ℹ️", "suspect": "❓", "unknown": "·"}
-_SPECIAL = {ord(c): f"&#{ord(c)};" for c in "\\`*_{}[]()<>!|~&\"'$"}
-#: mentions and issues are looked for in what has been rendered, so an entity alone would not do
-_SPECIAL |= {ord(c): f"&#{ord(c)};\u200b" for c in "@#"}
-#: what makes a link of a word
-_LINKS = re.compile(r"(?<=www)\.|:(?=//)", re.IGNORECASE)
 
 
 def render(
@@ -67,18 +61,13 @@ def render(
     return "\n".join(parts)
 
 
-def escape(text: object) -> str:
-    """Return text for Markdown and HTML alike: special characters as entities, control characters as escapes."""
-    return _LINKS.sub(lambda found: f"&#{ord(found[0])};", clean(text).translate(_SPECIAL))
-
-
 def _head(facts: TraceFacts, tables: Tables) -> list[str]:
     lost = ", ".join(facts.losses)
     span = "" if facts.span_ns is None else f", {span_text(facts.span_ns)}"
     start = "" if facts.start_ns is None else f", {clock_text(facts.start_ns, date=True)[:-7]} UTC"
-    trust = f"⚠️ {escape(lost)}: {CONSEQUENCE}." if lost else "Nothing lost, nothing damaged."
-    about = f"Trace {escape(facts.file)}: {bytes_text(facts.size)}{start}{span}, {facts.judged:,} operations"
-    return [f"### {escape(headline(facts, tables))}\n", f"{trust}\n", f"{about} (wsktrace {__version__})\n"]
+    trust = f"⚠️ {markdown(lost)}: {CONSEQUENCE}." if lost else "Nothing lost, nothing damaged."
+    about = f"Trace {markdown(facts.file)}: {bytes_text(facts.size)}{start}{span}, {facts.judged:,} operations"
+    return [f"### {markdown(headline(facts, tables))}\n", f"{trust}\n", f"{about} (wsktrace {__version__})\n"]
 
 
 def _pending(facts: TraceFacts, tables: Tables) -> list[str]:
@@ -90,7 +79,7 @@ def _pending(facts: TraceFacts, tables: Tables) -> list[str]:
     for row in rows(opened.slice(0, MOST_PENDING)):
         age = pending_for(facts, row["issue_time"])
         cells = (age, row["op"], address_text(row["irp"]), address_text(row["socket"]), clock_text(row["issue_time"]))
-        lines.append(_row(cells))
+        lines.append(markdown_row(cells))
     if opened.num_rows > MOST_PENDING:
         lines.append(f"\n… and {opened.num_rows - MOST_PENDING:,} more")
     return [*lines, ""]
@@ -100,10 +89,10 @@ def _section(finding: dict[str, Any], operations: dict[int, dict[str, Any]], roo
     """Return a finding as a section that opens."""
     word = level(finding)
     rule = RULES.get(finding["rule"])
-    title = f"{_ICONS[word]} {escape(word)} <b>{escape(finding['rule'])}</b> {escape(finding['message'])}"
+    title = f"{_ICONS[word]} {markdown(word)} <b>{markdown(finding['rule'])}</b> {markdown(finding['message'])}"
     lines = [f"<details><summary>{title}</summary>\n"]
     if rule is not None:
-        lines.append(f"> {escape(rule.sentence)}\n")
+        lines.append(f"> {markdown(rule.sentence)}\n")
     about = [f"{clock_text(finding['time'], date=True)} UTC"]
     about += subjects(finding)
     if finding["party"] != "client":
@@ -112,12 +101,12 @@ def _section(finding: dict[str, Any], operations: dict[int, dict[str, Any]], roo
         about.append(reason_text(finding["reason"]))
     if file := place(finding, root):
         about.append(f"after the message at {file}:{finding['source_line']}")
-    lines.append(f"{' · '.join(map(escape, about))}\n")
+    lines.append(f"{' · '.join(map(markdown, about))}\n")
     shown = [operations[row] for row in finding["evidence"][:MOST_EVIDENCE] if row in operations]
     if shown:
         lines += ["| operation | time | | status | thread | CPU |", "|--:|---|---|---|--:|--:|"]
         lines += [
-            _row(
+            markdown_row(
                 (
                     row["operation_id"],
                     clock_text(row["time"]),
@@ -131,7 +120,3 @@ def _section(finding: dict[str, Any], operations: dict[int, dict[str, Any]], roo
             lines.append(f"\n… and {len(finding['evidence']) - len(shown):,} more")
         lines.append("")
     return "\n".join([*lines, "</details>\n"])
-
-
-def _row(cells: Iterable[object]) -> str:
-    return f"| {' | '.join(map(escape, cells))} |"

@@ -11,6 +11,7 @@ import math
 from typing import IO, TYPE_CHECKING, Any
 
 from wsktrace.query import table_columns
+from wsktrace.report.escaping import markdown_row
 from wsktrace.units import address_text, clean, count_text, duration_text, hex_text, time_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["FORMATS", "markdown_cell", "plain", "shown", "text_table", "write"]
+__all__ = ["FORMATS", "plain", "shown", "text_table", "write"]
 
 #: What ``write`` knows.
 FORMATS = ("csv", "json", "jsonl", "md", "parquet")
@@ -210,21 +211,11 @@ def _json(reader: pa.RecordBatchReader) -> Iterator[str]:
 
 def _markdown(reader: pa.RecordBatchReader) -> Iterator[str]:
     kinds = _kinds(reader.schema)
-
-    def line(cells: list[str]) -> str:
-        return f"| {' | '.join(cells)} |\n"
-
-    yield line([markdown_cell(name) for name in reader.schema.names])
-    yield line(["--:" if kind in ("number", "duration") else "---" for kind in kinds])
+    yield markdown_row(reader.schema.names) + "\n"
+    yield f"| {' | '.join('--:' if kind in ('number', 'duration') else '---' for kind in kinds)} |\n"
     for batch in reader:
         for row in _rows(batch):
-            yield line([markdown_cell(shown(value, kind)) for value, kind in zip(row, kinds, strict=True)])
-
-
-def markdown_cell(text: str) -> str:
-    """Return text such that it is no markup of a Markdown table, nor HTML."""
-    text = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join("\\" + c if c in "\\|*`[]~" else c for c in text)
+            yield markdown_row(shown(value, kind) for value, kind in zip(row, kinds, strict=True)) + "\n"
 
 
 def _unique(names: list[str]) -> list[str]:

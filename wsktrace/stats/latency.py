@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["ALL", "LEGS", "Group", "grouped_by", "histograms_of", "latency_columns", "merge_latency"]
+__all__ = ["ALL", "LEGS", "LEG_NAMES", "Group", "grouped_by", "histograms_of", "latency_columns", "merge_latency"]
 
 #: Leg of a call's way → the column of ``irps`` that holds its duration.
 LEGS: dict[str, str] = {"total": "total_ns", "pending": "pending_ns", "call": "call_ns"}
+#: Leg → from what to what it goes, for people.
+LEG_NAMES = {"total": "issue → completion", "pending": "pending → completion", "call": "issue → return"}
 #: The ``op`` of a row that is not of one operation.
 ALL = "all"
 

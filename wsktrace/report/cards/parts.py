@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
-
-from wsktrace.units import clean
+from wsktrace.report.escaping import html as text
 
 __all__ = ["COLOURS", "badge", "card", "cell", "faint", "grid", "text"]
 
@@ -43,8 +41,3 @@ def badge(word: str, colour: str) -> str:
 def faint(html: str) -> str:
     """Return what is of less weight."""
     return f'<span style="opacity:.7">{html}</span>'
-
-
-def text(value: object) -> str:
-    """Return text such that it is neither markup nor control characters."""
-    return escape(clean(value), quote=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import textwrap
-from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.comparison.parts import method, sections, summary
-from wsktrace.report.result import markdown_cell
+from wsktrace.report.escaping import html, markdown, markdown_row
+from wsktrace.report.terminal import wrapped
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import clean
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["as_object", "card", "render_json", "render_markdown", "render_text", "shift_object"]
 
-_WIDTH = 110
 _BORDER = "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:10px 14px;max-width:72em;overflow-x:auto"
 _FONT = "font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"
 
@@ -31,9 +29,7 @@ def render_text(found: Comparison) -> str:
         lines += ["", section.title]
         lines += [f"  {line}" for line in _aligned(section)]
         for note in section.notes:
-            lines += textwrap.wrap(
-                clean(note), _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-            )
+            lines += wrapped(f"  {clean(note)}", indent=4)
     return "\n".join(lines) + "\n"
 
 
@@ -54,31 +50,27 @@ def _aligned(section: Section) -> list[str]:
 
 def render_markdown(found: Comparison) -> str:
     """Return the comparison as Markdown."""
-    lines = [f"**{markdown_cell(summary(found))}**"]
+    lines = [f"**{markdown(summary(found))}**"]
     for section in sections(found):
-        lines += ["", f"## {markdown_cell(section.title)}"]
+        lines += ["", f"## {markdown(section.title)}"]
         if section.rows:
-            lines += ["", _markdown_line(section.head)]
+            lines += ["", markdown_row(section.head)]
             lines.append(f"|{'|'.join('--:' if at in section.right else '---' for at in range(len(section.head)))}|")
-            lines += [_markdown_line(row) for row in section.rows]
+            lines += [markdown_row(row) for row in section.rows]
         if section.notes:
-            lines += ["", *(f"- {markdown_cell(note)}" for note in section.notes)]
+            lines += ["", *(f"- {markdown(note)}" for note in section.notes)]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_line(cells: Any) -> str:
-    return f"| {' | '.join(markdown_cell(cell) for cell in cells)} |"
 
 
 def card(found: Comparison) -> str:
     """Return the comparison as static HTML, every text escaped; the counts are left out."""
-    parts = [f"<div><b>{_html(summary(found))}</b></div>"]
+    parts = [f"<div><b>{html(summary(found))}</b></div>"]
     for section in sections(found)[:-1]:
-        parts.append(f'<div style="margin-top:6px"><b>{_html(section.title)}</b></div>')
+        parts.append(f'<div style="margin-top:6px"><b>{html(section.title)}</b></div>')
         if section.rows:
             cells = "".join(_row(row, section, head=row is section.head) for row in (section.head, *section.rows))
             parts.append(f'<table style="border-collapse:collapse;border:0;color:inherit;font:inherit">{cells}</table>')
-        parts += [f'<div style="opacity:.7">{_html(note)}</div>' for note in section.notes]
+        parts += [f'<div style="opacity:.7">{html(note)}</div>' for note in section.notes]
     return f'<div style="{_BORDER};{_FONT}">{"".join(parts)}</div>'
 
 
@@ -88,12 +80,8 @@ def _row(row: Any, section: Section, *, head: bool) -> str:
         align = "right" if at in section.right else "left"
         faint = ";opacity:.7" if head else ""
         style = f"padding:1px 14px 1px 0;border:0;vertical-align:top;white-space:nowrap;text-align:{align}{faint}"
-        cells.append(f'<td style="{style}">{_html(text)}</td>')
+        cells.append(f'<td style="{style}">{html(text)}</td>')
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def _html(text: object) -> str:
-    return escape(clean(text), quote=True)
 
 
 def render_json(found: Comparison) -> str:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from wsktrace.report.markdown import escape
+from wsktrace.report import escaping
+from wsktrace.report.terminal import paint, wrapped
+from wsktrace.report.words import SIGNS
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import clean, clock_text, duration_text, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wsktrace.report.story.told import Line, Story
 
 __all__ = ["as_object", "elapsed", "json_lines", "json_text", "mark", "markdown", "text"]
 
-_COLOURS: Final = {
-    "error": "31", "warning": "33", "info": "36", "suspect": "35", "unknown": "35", "note": "36",
-    "title": "1", "faint": "2", "message": "36",
-}  # fmt: skip
-_MARKS: Final = {"error": "✖", "warning": "▲", "info": "●", "note": "·"}
 #: Columns in front of what happened: time, elapsed, CPU, thread, sign.
 _BEFORE_TEXT: Final = 2 + 15 + 1 + 10 + 2 + 3 + 2 + 6 + 2 + 2
 _NARROWEST: Final = 30
-#: A figure with its unit, and a word of WinDbg's: not to be broken at the end of a line.
-_FIGURE: Final = re.compile(r"(\d) (ns|µs|ms|s|min|h|d|bytes)\b")
 
 
 def elapsed(line: Line, story: Story) -> str:
@@ -44,7 +38,7 @@ def severity(line: Line) -> str:
 def mark(line: Line) -> str:
     """Return the sign in front of a line: of findings by severity, of notes and messages, of evidence."""
     if line.kind == "finding":
-        return _MARKS.get(severity(line), "?")
+        return {**SIGNS, "note": "·"}.get(severity(line), "?")
     return {"note": "·", "message": "|"}.get(line.kind, "*" if line.evidence else "")
 
 
@@ -60,37 +54,35 @@ def text(stories: Sequence[Story], *, width: int | None = None, colour: bool = F
 
 
 def _text(story: Story, width: int | None, *, colour: bool) -> str:
-    def paint(what: str, how: str) -> str:
-        return f"\x1b[{_COLOURS[how]}m{what}\x1b[0m" if colour and how in _COLOURS and what.strip() else what
-
-    out = [paint(clean(story.title), "title")]
+    painted = partial(paint, colour=colour)
+    out = [painted(clean(story.title), "title")]
     label_width = max((len(label) for label, _ in story.facts), default=0)
     for label, value in story.facts:
         first, *rest = _wrapped(value, None if width is None else max(width - label_width - 4, _NARROWEST))
-        out.append(f"  {paint(f'{label:<{label_width}}', 'faint')}  {first}")
+        out.append(f"  {painted(f'{label:<{label_width}}', 'faint')}  {first}")
         out += [" " * (label_width + 4) + more for more in rest]
     out.append("")
-    out.append(paint(f"  {'time (UTC)':<15} {'elapsed':>10}  {'CPU':>3}  {'thread':>6}", "faint"))
+    out.append(painted(f"  {'time (UTC)':<15} {'elapsed':>10}  {'CPU':>3}  {'thread':>6}", "faint"))
     room = None if width is None else max(width - _BEFORE_TEXT, _NARROWEST)
     for line in story.lines:
-        out += _line(line, story, room, paint)
+        out += _line(line, story, room, painted)
     if story.left_out:
-        out.append(paint(f"  left out: {clean(story.left_out)}", "faint"))
+        out.append(painted(f"  left out: {clean(story.left_out)}", "faint"))
     if any(line.evidence for line in story.lines):
-        out.append(paint("  * operations that show the finding", "faint"))
+        out.append(painted("  * operations that show the finding", "faint"))
     return "\n".join(out) + "\n"
 
 
-def _line(line: Line, story: Story, room: int | None, paint: Any) -> list[str]:
+def _line(line: Line, story: Story, room: int | None, painted: Callable[[str, str], str]) -> list[str]:
     cpu = "" if line.cpu is None else str(line.cpu)
     thread = "" if line.tid is None else "idle" if line.tid == 0 else str(line.tid)
     head = f"  {clock_text(line.time_ns):<15} {elapsed(line, story):>10}  {cpu:>3}  {thread:>6}"
     how = {"finding": severity(line), "note": "faint", "message": "message"}.get(line.kind, "")
     indent = "  " * min(line.depth, 8)
     first, *rest = _wrapped(line.text, None if room is None else max(room - len(indent), _NARROWEST))
-    sign = paint(f"{mark(line):<1}", how if line.kind == "finding" else "title")
-    out = [f"{head}  {sign} {indent}{paint(first, how)}"]
-    return out + [" " * (len(head) + 4) + indent + paint(more, how) for more in rest]
+    sign = painted(f"{mark(line):<1}", how if line.kind == "finding" else "title")
+    out = [f"{head}  {sign} {indent}{painted(first, how)}"]
+    return out + [" " * (len(head) + 4) + indent + painted(more, how) for more in rest]
 
 
 def _wrapped(value: str, width: int | None) -> list[str]:
@@ -98,9 +90,7 @@ def _wrapped(value: str, width: int | None) -> list[str]:
     value = clean(value)
     if width is None or len(value) <= width:
         return [value]
-    held = _FIGURE.sub("\\1\u00a0\\2", value)
-    lines = textwrap.wrap(held, width, break_long_words=True, break_on_hyphens=False) or [""]
-    return [line.replace("\u00a0", " ") for line in lines]
+    return wrapped(value, width, break_words=True) or [""]
 
 
 # -- for programs -----------------------------------------------------------------------------------------------------
@@ -165,14 +155,14 @@ def markdown(stories: Sequence[Story], *, trust: Sequence[str]) -> str:
     """Return stories as Markdown with tables."""
     out = []
     for story in stories:
-        out += [f"## {escape(story.title)}", ""]
-        out += [f"- **{escape(label)}**: {escape(value)}" for label, value in story.facts]
+        out += [f"## {escaping.markdown(story.title)}", ""]
+        out += [f"- **{escaping.markdown(label)}**: {escaping.markdown(value)}" for label, value in story.facts]
         out += ["", "| time (UTC) | elapsed | CPU | thread | | what |", "|---|---:|---:|---:|---|---|"]
         for line in story.lines:
             cpu, thread = ("" if value is None else str(value) for value in (line.cpu, line.tid))
-            what = "&nbsp;&nbsp;" * line.depth + escape(line.text)
-            cells = (clock_text(line.time_ns), elapsed(line, story), cpu, thread, escape(mark(line)), what)
+            what = "&nbsp;&nbsp;" * line.depth + escaping.markdown(line.text)
+            cells = (clock_text(line.time_ns), elapsed(line, story), cpu, thread, escaping.markdown(mark(line)), what)
             out.append(f"| {' | '.join(cells)} |")
-        out += ["", *([f"Left out: {escape(story.left_out)}", ""] if story.left_out else [])]
-    out += [escape(sentence) for sentence in trust]
+        out += ["", *([f"Left out: {escaping.markdown(story.left_out)}", ""] if story.left_out else [])]
+    out += [escaping.markdown(sentence) for sentence in trust]
     return "\n".join(out) + "\n"
