@@ -20,8 +20,8 @@ from page_blocks import commands as typed
 from page_sandbox import Sandbox
 
 from wsktrace.cli.main import VERBS
-from wsktrace.cli.schema_ import as_markdown
 from wsktrace.report.rules import head, listing
+from wsktrace.report.schema import as_markdown
 from wsktrace.rules.registry import RULES
 from wsktrace.rules.rule import SEVERITIES
 from wsktrace.schema import TABLES

@@ -75,7 +75,7 @@ def test_a_folder_gives_what_the_etl_gives(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--by", "cpu"], "'cpu' is none of op, status, outcome, completion, category, family"),
+        (["--by", "cpu"], "nothing to group by is called 'cpu'"),
         (["-o", "x.docx"], "what format"),
         (["--margin", "-1"], "--margin"),
         (["--op", "WskNothing"], "no completed 'WskNothing' in either trace"),

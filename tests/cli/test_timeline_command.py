@@ -45,7 +45,7 @@ def test_a_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([HANG, "-o", "x.json"], "what format shall x.json have"),
         ([HANG, "--socket", "zebra"], "is no address"),
         ([HANG, "--socket", "1234"], "no socket 00001234"),
-        ([HANG, "--since", "noon"], "is no time"),
+        ([HANG, "--since", "noon"], "since noon: give 2026-11-20T14:02:11.5Z"),
         ([HANG, "--until", "+0.001"], "nothing to draw"),
         ([__file__], "test_timeline_command.py"),
         (["nowhere.etl"], "nowhere.etl"),
@@ -124,5 +124,5 @@ def test_a_trace_without_wsk_operations(
     monkeypatch.setattr(wsktrace, "open", lambda *_, **__: faked({}))
     monkeypatch.chdir(tmp_path)
     assert run(["timeline", "made.etl"]) == 2
-    assert "nothing to draw: no WSK operation in made.etl; providers seen: WskTrace" in capsys.readouterr().err
+    assert "nothing to draw: no WSK operation in made.etl; providers seen (events): WskTrace" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

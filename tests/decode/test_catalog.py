@@ -18,8 +18,9 @@ from wsktrace.decode.formats import EventFormat, RecordKey
 from wsktrace.decode.kinds import KindBook
 from wsktrace.decode.layout import Layout
 from wsktrace.decode.levels import number_of
-from wsktrace.decode.moments import read_moment
+from wsktrace.decode.moments import moment_of
 from wsktrace.decode.symbols import Symbols
+from wsktrace.errors import UsageError
 from wsktrace.etl.file import open_trace
 from wsktrace.report.info import info
 from wsktrace.testing.etl_records import event, full, message, perfinfo, system
@@ -215,5 +216,8 @@ def test_levels_are_read_from_words(word: str, number: int | None) -> None:
     ],
 )  # fmt: skip
 def test_moments(text: str, ns: int | None) -> None:
-    found = read_moment(text)
-    assert (None if found is None else found(86_400 * 10**9)) == ns
+    if ns is not None:
+        assert moment_of("since", text, 86_400 * 10**9) == ns
+        return
+    with pytest.raises(UsageError, match="^since .*: give 2026"):
+        moment_of("since", text, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,8 +31,7 @@ LEVELS = ("error", "warning", "info", "suspect")
     help="Default: by the ending of -o, else text. concise is a line per finding, github annotations of a workflow.",
 )
 @options.output_file(f"Write here instead of to stdout; the format follows the ending: {', '.join(sorted(ENDINGS))}.")
-@click.option("--unknown", is_flag=True, help="List what the trace cannot decide, too.")
-@click.option("--notes", is_flag=True, help="List what is legal and worth knowing, too.")
+@options.listing
 @click.option(
     "--coverage", is_flag=True, help="Say for each rule what it could decide, why not more, and what would decide it."
 )
@@ -43,15 +42,7 @@ LEVELS = ("error", "warning", "info", "suspect")
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the driver's source: names of files are made relative to it (concise, github, md, sarif).",
 )
-@click.option("--select", multiple=True, metavar="RULE", help="Judge by this rule only (may be repeated).")
-@click.option("--ignore", multiple=True, metavar="RULE", help="Leave this rule out (may be repeated).")
-@options.limits
-@click.option(
-    "--baseline",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="JSON (or SARIF) of an earlier check: findings that it has do not count.",
-)
+@options.judging
 @click.option(
     "--fail-on",
     type=click.Choice(LEVELS),
@@ -68,20 +59,13 @@ def command(
     profile: str,
     form: str | None,
     target: Path | None,
-    unknown: bool,
-    notes: bool,
     coverage: bool,
-    symbols: tuple[Path, ...],
-    download: bool,
     source_root: Path | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    limits: dict[str, float],
-    baseline: Path | None,
     fail_on: str,
     fail_on_any: bool,
     fail_on_nothing: bool,
     quiet: bool,
+    **judged: Any,
 ) -> int:
     """Judge a trace: what is still pending, which rules are broken.
 
@@ -100,20 +84,7 @@ def command(
         raise UsageError(f"--source-root {source_root}: there is no such folder")
     with (
         Meter(quiet=quiet) as meter,
-        options.open_trace(
-            trace,
-            member=member,
-            profile=profile,
-            meter=meter,
-            select=select or None,
-            ignore=ignore or None,
-            unknown=unknown,
-            notes=notes,
-            limits=limits,
-            baseline=baseline,
-            symbols=symbols,
-            download=download,
-        ) as opened,
+        options.open_trace(trace, member=member, profile=profile, meter=meter, **judged) as opened,
     ):
         status = exit_status(opened, fail_on=fail_on, any_party=fail_on_any)
         if not opened.summary.judged:
@@ -122,11 +93,11 @@ def command(
                 note(_nothing(opened))
         text = opened.render(
             form,
-            unknown=unknown,
+            unknown=judged["unknown"],
             coverage=coverage,
             colour=target is None and wants_colour(),
             source_root=source_root,
-            compared=baseline is not None,
+            compared=judged["baseline"] is not None,
             command_line=shlex.join(["wsktrace", *sys.argv[1:]]),
             exit_code=status,
         )

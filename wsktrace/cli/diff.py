@@ -19,25 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["command", "exit_status"]
 
 #: Ending of -o → format.
-ENDINGS = {".txt": "text", ".log": "text", ".json": "json", ".md": "md", ".png": "png", ".svg": "svg"}
+ENDINGS = options.endings("text", "json", "md", "png", "svg")
 #: What --fail-on can name.
 LEVELS = ("new", "first-seen", "suspect", "slower")
-_BY = ("op", "status", "outcome", "completion", "category", "family")
-
-
-def _names(context: click.Context, parameter: click.Parameter, given: str) -> tuple[str, ...]:
-    """Split a list by commas into names out of ``_BY``."""
-    del context, parameter
-    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
-    if not names or (odd := [name for name in names if name not in _BY]):
-        raise click.BadParameter(f"{(odd or [given])[0]!r} is none of {', '.join(_BY)}")
-    return names
 
 
 @click.command("diff")
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(path_type=Path))
-@click.option("--profile", default="native", show_default=True, metavar="NAME", help="How the driver traces.")
+@options.profile
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "md"]), help="Default: by the ending of -o, else text."
 )
@@ -50,8 +40,8 @@ def _names(context: click.Context, parameter: click.Parameter, given: str) -> tu
     default="op",
     show_default=True,
     metavar="NAMES",
-    callback=_names,
-    help=f"Split latencies by one or more of {', '.join(_BY)}, with commas.",
+    callback=options.group_keys,
+    help="Split latencies by one or more of op, status, outcome, completion, category, family, with commas.",
 )
 @click.option(
     "--margin",

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 #: Ending of -o → format.
-ENDINGS = {".txt": "text", ".log": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+ENDINGS = options.endings("text", "jsonl", "csv", "parquet")
 _FORMATS = ("text", "jsonl", "csv", "parquet")
 
 
 @click.command("events")
 @click.argument("traces", metavar="TRACE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--member", metavar="NAME", help="Which file of a .zip that holds several.")
+@options.member
 @options.symbols
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: by the ending of -o, else text.")
 @options.output_file("Write here instead of to stdout; the format follows the ending.")

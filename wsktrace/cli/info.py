@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 #: Ending of -o → format.
-ENDINGS = {".json": "json", ".txt": "text", ".log": "text"}
+ENDINGS = options.endings("text", "json")
 
 
 @click.command("info")

@@ -20,16 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 #: Ending of -o → format.
-ENDINGS = {".png": "png", ".svg": "svg", ".parquet": "parquet", ".json": "json", ".csv": "csv", ".txt": "text"}
+ENDINGS = options.endings("png", "svg", "parquet", "json", "csv", "text")
 #: --clock → leg of the table ``latency``.
 CLOCKS = {"issue": "total", "pending": "pending", "call": "call"}
 PLOTS = ("latency", "multiples", "cumulative", "heatmap", "outstanding", "lifetimes", "timeline")
-
-
-def _keys(context: click.Context, parameter: click.Parameter, given: str) -> tuple[str, ...]:
-    """Turn a list with commas into names; ``all`` is none."""
-    del context, parameter
-    return tuple(name for part in given.split(",") if (name := part.strip()) not in ("", "all"))
 
 
 @click.command("latency")
@@ -42,7 +36,7 @@ def _keys(context: click.Context, parameter: click.Parameter, given: str) -> tup
     metavar="LIST",
     default="op",
     show_default=True,
-    callback=_keys,
+    callback=options.group_keys,
     help="Group by op, status, outcome, completion, category, family, or several with commas: op,status;"
     " or all as one.",
 )
@@ -79,7 +73,7 @@ def command(
     example, failed calls apart from the others: --by op,status; how durations change over time: -o net.png --plot
     heatmap.
     """
-    from wsktrace.cli.output import Meter, emit, emit_bytes, format_for
+    from wsktrace.cli.output import Meter, emit, emit_bytes, format_for, terminal_width
     from wsktrace.errors import UsageError
     from wsktrace.report.latency import as_text
 
@@ -95,7 +89,7 @@ def command(
         table = _chosen(opened, op, by, legs)
         doubtful = opened.arrow("irps").column("doubt")
         told: dict[str, Any] = {"by": by, "doubtful": len(doubtful) - doubtful.null_count}
-        text = as_text(table, opened.summary, **told, width=_width())
+        text = as_text(table, opened.summary, **told, width=terminal_width())
         if target is not None:
             emit_bytes(_file(opened, table, form, plot or "latency", op, legs, told), target)
     emit(text)
@@ -116,14 +110,6 @@ def _chosen(trace: Trace, op: str | None, by: tuple[str, ...], legs: tuple[str, 
         known = ", ".join(operations_of(table)) or "none"
         raise UsageError(f"no use of an IRP by {op!r} in this trace; there are of: {known}")
     return chosen
-
-
-def _width() -> int | None:
-    """Return the columns of the terminal, None where stdout is none."""
-    import shutil
-    import sys
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _file(

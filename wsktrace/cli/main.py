@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "diff": ("wsktrace.cli.diff", "Compare two traces: latency shifts, new and gone findings, counts."),
     "export": ("wsktrace.cli.export", "Write every table to a folder of Parquet files."),
     "rule": ("wsktrace.cli.rule", "List the rules, or explain one."),
-    "schema": ("wsktrace.cli.schema_", "Describe the tables and their columns."),
+    "schema": ("wsktrace.cli.schema", "Describe the tables and their columns."),
     "demo": ("wsktrace.cli.demo", "Analyse the sample that comes with wsktrace."),
 }
 
@@ -99,7 +99,9 @@ def run(arguments: list[str] | None = None) -> int:
     except WsktraceError as error:
         return _say(str(error), 2)
     except BrokenPipeError:
-        _leave_pipe()
+        from wsktrace.cli.output import leave_pipe
+
+        leave_pipe()
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -137,12 +139,6 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _leave_pipe()
+        from wsktrace.cli.output import leave_pipe
 
-
-def _leave_pipe() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain."""
-    import os
-
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
+        leave_pipe()

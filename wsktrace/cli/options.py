@@ -13,22 +13,54 @@ if TYPE_CHECKING:
     from wsktrace.cli.output import Meter
     from wsktrace.trace import Trace
 
-__all__ = ["command_line", "limits", "open_trace", "output_file", "quiet", "symbols", "trace_input"]
+__all__ = [
+    "command_line",
+    "endings",
+    "group_keys",
+    "judging",
+    "listing",
+    "member",
+    "open_trace",
+    "output_file",
+    "profile",
+    "quiet",
+    "symbols",
+    "trace_input",
+]
+
+
+#: Ending of a file → format.
+_ENDINGS = {
+    ".txt": "text",
+    ".log": "text",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".md": "md",
+    ".parquet": "parquet",
+    ".png": "png",
+    ".svg": "svg",
+}
+
+profile = click.option(
+    "--profile",
+    default="native",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="How the driver traces: a profile's name or its .toml.",
+)
+member = click.option("--member", metavar="NAME", help="Which file of a .zip that holds several.")
+
+
+def endings(*formats: str) -> dict[str, str]:
+    """Return ending of a file → format, of the formats that a verb has."""
+    return {ending: form for ending, form in _ENDINGS.items() if form in formats}
 
 
 def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument TRACE and the options that say how to read it."""
-    for decorate in (
-        click.option(
-            "--profile",
-            default="native",
-            show_default=True,
-            metavar="NAME|FILE",
-            help="How the driver traces: a profile's name or its .toml.",
-        ),
-        click.option("--member", metavar="NAME", help="Which file of a .zip that holds several."),
-        click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path)),
-    ):
+    for decorate in (profile, member, click.argument("trace", metavar="TRACE", type=click.Path(path_type=Path))):
         function = decorate(function)
     return function
 
@@ -72,7 +104,7 @@ def _limits(context: click.Context, parameter: click.Parameter, given: tuple[str
     return held
 
 
-limits = click.option(
+_limit = click.option(
     "--limit",
     "limits",
     multiple=True,
@@ -81,6 +113,50 @@ limits = click.option(
     help="Another limit than the profile's (may be repeated): a call's deadline in seconds (WskConnect=90), a threshold"
     " (close_s=20), order_tolerance_ms=5.",
 )
+
+
+def _some(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the rules that were named, None where there are none."""
+    del context, parameter
+    return given or None
+
+
+def judging(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say by which rules and limits a trace is judged; they come as those of ``wsktrace.open``."""
+    some: dict[str, Any] = {"multiple": True, "metavar": "RULE", "callback": _some}
+    for decorate in (
+        click.option(
+            "--baseline",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="JSON (or SARIF) of an earlier check: findings that it has do not count.",
+        ),
+        _limit,
+        click.option("--ignore", **some, help="Leave this rule out (may be repeated)."),
+        click.option("--select", **some, help="Judge by this rule only (may be repeated)."),
+    ):
+        function = decorate(function)
+    return function
+
+
+def listing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which findings are listed besides fails and suspects."""
+    for decorate in (
+        click.option("--notes", is_flag=True, help="List what is legal and worth knowing, too."),
+        click.option("--unknown", is_flag=True, help="List what the trace cannot decide, too."),
+    ):
+        function = decorate(function)
+    return function
+
+
+def group_keys(context: click.Context, parameter: click.Parameter, given: str) -> tuple[str, ...]:
+    """Turn a list with commas into what to group by, names of ``stats.KEYS``; ``all`` is none."""
+    del context, parameter
+    from wsktrace.stats.groups import keys_of
+
+    return keys_of(tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip())))
+
+
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-__all__ = ["Meter", "emit", "emit_bytes", "fit", "format_for", "leave_pipe", "note", "wants_colour"]
+__all__ = ["Meter", "emit", "emit_bytes", "fit", "format_for", "leave_pipe", "note", "terminal_width", "wants_colour"]
 
 #: What is printed instead where the terminal's encoding does not know the sign.
 _PLAIN = str.maketrans(
@@ -35,6 +35,13 @@ def note(message: str) -> None:
 def wants_colour() -> bool:
     """Whether stdout is a terminal that should get colours (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width(target: Path | None = None) -> int | None:
+    """Return the columns of the terminal that the result goes to; None where it goes to a file or a pipe."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if target is None and sys.stdout.isatty() else None
 
 
 def emit(text: str, target: Path | None = None) -> None:

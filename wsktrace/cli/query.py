@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 #: Ending of -o → format.
-ENDINGS = {
-    ".txt": "table",
-    ".csv": "csv",
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".md": "md",
-    ".parquet": "parquet",
-}
+ENDINGS = {".txt": "table"} | options.endings("csv", "json", "jsonl", "md", "parquet")
 _FORMATS = ("table", "csv", "json", "jsonl", "md", "parquet")
 
 
@@ -57,8 +49,8 @@ Of several statements a table shows each result; the other formats take the last
 
 @click.command("query", help=_HELP)
 @click.argument("arguments", metavar="TRACE... [SQL]", nargs=-1, required=True)
-@click.option("--profile", default="native", show_default=True, metavar="NAME", help="How the driver traces.")
-@click.option("--member", metavar="NAME", help="Which file of a .zip that holds several.")
+@options.profile
+@options.member
 @click.option(
     "--sql-file",
     metavar="FILE",
@@ -158,12 +150,10 @@ def _wrapped(names: list[str]) -> list[str]:
 
 
 def _print_tables(session: Session, sql: str, target: Path | None, *, most: int | None) -> None:
-    import shutil
-
-    from wsktrace.cli.output import emit
+    from wsktrace.cli.output import emit, terminal_width
     from wsktrace.report.result import text_table
 
-    width = shutil.get_terminal_size().columns if target is None and sys.stdout.isatty() else None
+    width = terminal_width(target)
     texts = [text_table(reader, most=most, width=width) for reader in session.run(sql) if reader is not None]
     emit("\n".join(texts) if texts else "no statement gave rows", target)
 

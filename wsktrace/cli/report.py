@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,17 +18,8 @@ __all__ = ["command"]
 @click.option("--force", is_flag=True, help="Overwrite a file that has the default name.")
 @click.option("--redact", is_flag=True, help="Hide addresses, process and thread ids, names of files and hosts.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-@click.option("--unknown", is_flag=True, help="List what the trace cannot decide, too.")
-@click.option("--notes", is_flag=True, help="List what is legal and worth knowing, too.")
-@click.option("--select", multiple=True, metavar="RULE", help="Judge by this rule only (may be repeated).")
-@click.option("--ignore", multiple=True, metavar="RULE", help="Leave this rule out (may be repeated).")
-@options.limits
-@click.option(
-    "--baseline",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="JSON (or SARIF) of an earlier check: findings that it has do not count.",
-)
+@options.listing
+@options.judging
 @options.symbols
 @options.quiet
 def command(
@@ -38,15 +30,8 @@ def command(
     force: bool,
     redact: bool,
     show: bool,
-    unknown: bool,
-    notes: bool,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    limits: dict[str, float],
-    baseline: Path | None,
-    symbols: tuple[Path, ...],
-    download: bool,
     quiet: bool,
+    **judged: Any,
 ) -> int:
     """Write the whole account of a trace as one HTML file, to read, to search, to send.
 
@@ -60,20 +45,7 @@ def command(
     words, names = options.command_line()
     with (
         Meter(quiet=quiet) as meter,
-        options.open_trace(
-            trace,
-            member=member,
-            profile=profile,
-            meter=meter,
-            select=select or None,
-            ignore=ignore or None,
-            unknown=unknown,
-            notes=notes,
-            limits=limits,
-            baseline=baseline,
-            symbols=symbols,
-            download=download,
-        ) as opened,
+        options.open_trace(trace, member=member, profile=profile, meter=meter, **judged) as opened,
     ):
         facts = opened.summary
         made = provenance(facts, opened.given, command=words, names=names)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "read_span"]
 
 #: Ending of -o → format.
-ENDINGS = {".txt": "text", ".log": "text", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".md": "md"}
+ENDINGS = options.endings("text", "json", "jsonl", "md")
 #: Uses of one address that are shown before it is said how to see the others.
 MOST_USES = 10
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ns|us|µs|μs|ms|s|min)?")
@@ -85,7 +83,7 @@ def command(
 
     The driver's own messages stand between, as far as something describes them (--symbols, as for wsktrace events).
     """
-    from wsktrace.cli.output import Meter, emit, format_for, note, wants_colour
+    from wsktrace.cli.output import Meter, emit, format_for, note, terminal_width, wants_colour
 
     asked = [name for name, value in _asked(irp, socket, finding, around) if value is not None]
     if len(asked) > 1:
@@ -112,7 +110,7 @@ def command(
         if not no_messages:
             told = _with_messages(opened, told, meter, notes, folder=folder, every=messages == "all")
         colour = target is None and form == "text" and wants_colour()
-        text = _render(opened, told, form, more, colour=colour, terminal=target is None and sys.stdout.isatty())
+        text = _render(opened, told, form, more, colour=colour, width=terminal_width(target))
     emit(text, target)
     if not quiet:
         for sentence in notes:
@@ -144,7 +142,9 @@ def _stories(
     if finding is not None:
         return [stories.finding(finding)], ""
     if around is not None:
-        moment = _moment(opened, around)
+        from wsktrace.decode.moments import moment_of
+
+        moment = moment_of("around", around, opened.summary.start_ns or 0)
         return [stories.around(moment - span // 2, moment - span // 2 + span)], ""
     if irp is not None:
         return _uses(stories, "irps", irp, trace)
@@ -162,18 +162,6 @@ def _uses(stories: Stories, table: str, which: str, trace: Path) -> tuple[list[S
             f"to see one: {_command_line(trace)} --{option} '#{ids[MOST_USES]}'"
         )
     return [tell(number) for number in ids[:MOST_USES]], more
-
-
-def _moment(opened: Trace, text: str) -> int:
-    from wsktrace.decode.moments import read_moment
-    from wsktrace.units import clean
-
-    found = read_moment(text)
-    if found is None:
-        raise UsageError(
-            f"around {clean(text)}: give 2026-11-20T14:02:11.5Z, 14:02:11 or +1.5 (seconds); times are UTC"
-        )
-    return found(opened.summary.start_ns or 0)
 
 
 def _with_messages(
@@ -200,7 +188,7 @@ def _with_messages(
     )
 
 
-def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colour: bool, terminal: bool) -> str:
+def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colour: bool, width: int | None) -> str:
     from wsktrace.report.story import text as story_text
     from wsktrace.report.trust import trust
 
@@ -212,7 +200,6 @@ def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colou
         return story_text.json_lines(told)
     if form == "md":
         return story_text.markdown(told, trust=[*([more] if more else []), *trusted])
-    width = get_terminal_size().columns if terminal else None
     text = story_text.text(told, width=width, colour=colour)
     foot = [*([more] if more else []), *(trusted if facts.losses else [])]
     return text + ("\n" if foot else "") + "".join(f"{line}\n" for line in foot)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsktrace.decode.levels import has_level, level_of, number_of
-from wsktrace.decode.moments import read_moment
+from wsktrace.decode.moments import moment_of
 from wsktrace.errors import UsageError
 from wsktrace.etl.types import Kind
 
@@ -71,7 +71,7 @@ class EventFilter:
         grep: str | None = None,
         start_ns: int = 0,
     ) -> EventFilter:
-        """Return a filter from what people write; ids also as ``10-19``, levels as words, times as ``read_moment``.
+        """Return a filter from what people write; ids also as ``10-19``, levels as words, times as ``moment_of``.
 
         Args:
             providers: see the attributes, as for all others.
@@ -100,8 +100,8 @@ class EventFilter:
             (names,) if isinstance(names, str) else tuple(names),
             frozenset(n for one in _several(ids) for n in _span(one)),
             severity,
-            _moment("since", since, start_ns),
-            _moment("until", until, start_ns),
+            None if since is None else moment_of("since", since, start_ns),
+            None if until is None else moment_of("until", until, start_ns),
             frozenset(_number("pid", one) for one in _several(pids)),
             frozenset(_number("tid", one) for one in _several(tids)),
             pattern,
@@ -183,15 +183,6 @@ def _span(given: int | str) -> range:
     if not 0 <= low <= high <= 0xFFFF:
         raise UsageError(f"id {given}: ids are numbers from 0 to 65535, 12 or 10-19")
     return range(low, high + 1)
-
-
-def _moment(what: str, text: str | None, start_ns: int) -> int | None:
-    if text is None:
-        return None
-    found = read_moment(text)
-    if found is None:
-        raise UsageError(f"{what} {text}: give 2026-11-20T14:02:11.5Z, 14:02:11 or +1.5 (seconds); times are UTC")
-    return found(start_ns)
 
 
 @lru_cache(maxsize=4096)

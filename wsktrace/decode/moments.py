@@ -6,21 +6,41 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from wsktrace.errors import UsageError
+from wsktrace.units import clean
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["read_moment"]
+__all__ = ["moment_of"]
 
 _DAY_NS: Final = 86_400_000_000_000
 _TIME: Final = re.compile(r"(?:(\d{4}-\d\d-\d\d)[T ])?(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?Z?")
 _OFFSET: Final = re.compile(r"([+-])(\d{1,9})(?:\.(\d{1,9}))?s?")
 
 
-def read_moment(text: str) -> Callable[[int], int] | None:
-    """Return what gives a moment (ns UTC) from the start of a trace; None where the text is none.
+def moment_of(what: str, text: str, start_ns: int) -> int:
+    """Return the moment (ns UTC) that a text means in a trace.
 
     A date with a time; a time of day, which is the first such after the start of the trace; or seconds from the start.
+
+    Args:
+        what: the option that it is of, for the error.
+        text: ``2026-11-20T14:02:11.5Z``, ``14:02:11``, ``14:02`` or ``+1.5``.
+        start_ns: when the trace starts, ns UTC.
+
+    Raises:
+        UsageError: it is none of these.
     """
+    found = _read(text)
+    if found is None:
+        told = f"{what} {clean(text)}"
+        raise UsageError(f"{told}: give 2026-11-20T14:02:11.5Z, 14:02:11 or +1.5 (seconds); times are UTC")
+    return found(start_ns)
+
+
+def _read(text: str) -> Callable[[int], int] | None:
+    """Return what gives the moment from the start of a trace; None where the text is none."""
     found = _OFFSET.fullmatch(text.strip())
     if found is not None:
         sign = -1 if found[1] == "-" else 1

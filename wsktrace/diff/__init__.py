@@ -9,6 +9,8 @@ from wsktrace.diff.changes import Change, RuleCounts, changes, rule_counts
 from wsktrace.diff.counts import Count, counts
 from wsktrace.diff.shifts import Shift, irp_samples, lifetime_samples, shifts
 from wsktrace.diff.sides import Side, cautions
+from wsktrace.errors import UsageError
+from wsktrace.stats import KEYS, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,7 +51,7 @@ class Comparison:
 
 
 def compare(
-    a: Side, b: Side, *, by: Sequence[str] = ("op",), ops: Iterable[str] = (), margin: float = MARGIN
+    a: Side, b: Side, *, by: str | Sequence[str] = ("op",), ops: Iterable[str] = (), margin: float = MARGIN
 ) -> Comparison:
     """Compare two traces.
 
@@ -61,15 +63,17 @@ def compare(
         margin: the factor, at least 1, below which a shift is none.
 
     Raises:
-        UsageError: something else to split by.
+        UsageError: nothing or something else to split by.
     """
-    chosen = tuple(ops)
-    latency = [irp_samples(side.tables("irps"), side.tables("sockets"), by, ops=chosen) for side in (a, b)]
+    chosen, keys = tuple(ops), keys_of(by)
+    if not keys:
+        raise UsageError(f"say what to split latencies by: {', '.join(KEYS)}")
+    latency = [irp_samples(side.tables("irps"), side.tables("sockets"), keys, ops=chosen) for side in (a, b)]
     lifetimes = [lifetime_samples(side.tables("sockets")) for side in (a, b)]
     return Comparison(
         a,
         b,
-        tuple(by),
+        keys,
         margin,
         tuple(cautions(a, b)),
         tuple(changes(a, b)),

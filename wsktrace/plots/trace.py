@@ -39,7 +39,7 @@ class Plots:
         """Draw how long uses of IRPs took, a histogram for each operation or group."""
         from wsktrace.plots.histograms import latency
 
-        return self._trusted(latency(self._latency(by), axes, op=op, legs=legs))
+        return self._trusted(latency(self.table(by), axes, op=op, legs=legs))
 
     def multiples(
         self, axes: Sequence[Axes] | None = None, *, by: str | Sequence[str] = ("op",), leg: str = "total"
@@ -47,13 +47,13 @@ class Plots:
         """Draw a small histogram for each group, all to the same scales."""
         from wsktrace.plots.histograms import multiples
 
-        return self._trusted(multiples(self._latency(by), axes, leg=leg))
+        return self._trusted(multiples(self.table(by), axes, leg=leg))
 
     def cumulative(self, axes: Axes | None = None, *, by: str | Sequence[str] = ("op",), leg: str = "total") -> Axes:
         """Draw which share of the uses of IRPs took no longer, a curve for each operation or group."""
         from wsktrace.plots.curves import cumulative
 
-        return self._trusted([cumulative(self._latency(by), axes, leg=leg)])[0]
+        return self._trusted([cumulative(self.table(by), axes, leg=leg)])[0]
 
     def outstanding(self, axes: Axes | None = None) -> Axes:
         """Draw how many IRPs were outstanding over time."""
@@ -93,7 +93,7 @@ class Plots:
 
         theirs: Plots = other.plot
         names = self._facts().file, theirs.file
-        held = compare(self._latency(by), theirs.table(by), axes, leg=leg, names=names)
+        held = compare(self.table(by), theirs.table(by), axes, leg=leg, names=names)
         lost = [(name, text) for name, text in zip(names, (self.lost, theirs.lost), strict=True) if text]
         return _noted(held, "; ".join(f"{name}: {text}" for name, text in lost))
 
@@ -109,13 +109,10 @@ class Plots:
 
     def table(self, by: str | Sequence[str] = ("op",)) -> pa.Table:
         """Return the ``latency`` table that pictures are made of, grouped by any of ``stats.KEYS``."""
-        return self._latency(by)
-
-    def _latency(self, by: str | Sequence[str]) -> pa.Table:
         from wsktrace.arrow import to_arrow
-        from wsktrace.stats import latency_columns
+        from wsktrace.stats import keys_of, latency_columns
 
-        keys = () if by == "all" else (by,) if isinstance(by, str) else tuple(by)
+        keys = keys_of(by)
         if keys == ("op",):
             return self._tables("latency")
         sockets = self._tables("sockets") if {"category", "family"} & set(keys) else None

@@ -37,7 +37,7 @@ FORMATS: dict[str, Format] = {
     "text": Format("console", ("unknown", "coverage", "colour"), (".txt", ".log")),
     "concise": Format("concise", ("unknown", "source_root")),
     "json": Format("json", ("unknown", "coverage"), (".json",)),
-    "jsonl": Format("jsonl", ("unknown", "coverage"), (".jsonl",)),
+    "jsonl": Format("jsonl", ("unknown", "coverage"), (".jsonl", ".ndjson")),
     "sarif": Format("sarif.log", ("unknown", "source_root", "compared", "command_line", "exit_code"), (".sarif",)),
     "junit": Format("junit", (), (".xml",)),
     "github": Format("github", ("unknown", "source_root")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wsktrace.report.words import SEVERITIES, VERDICTS, pending, rows
+from wsktrace.report.words import SEVERITIES, VERDICTS, pending, rows, worst_first
 from wsktrace.units import count_text
 
 if TYPE_CHECKING:
@@ -17,9 +17,8 @@ __all__ = ["counted", "headline", "place", "root_of"]
 
 def counted(tables: Tables, *, unknown: bool = False) -> list[dict[str, Any]]:
     """Return the findings that count, the worst first: fails, suspects, and undecided ones if ``unknown``."""
-    shown = VERDICTS if unknown else VERDICTS[:2]
-    found = [f for f in rows(tables("findings")) if f["ignored"] is None and f["verdict"] in shown]
-    return sorted(found, key=lambda f: (VERDICTS.index(f["verdict"]), SEVERITIES.index(f["severity"]), f["time"]))
+    shown = VERDICTS[: 3 if unknown else 2]
+    return worst_first(f for f in rows(tables("findings")) if f["ignored"] is None and f["verdict"] in shown)
 
 
 def headline(facts: TraceFacts, tables: Tables) -> str:

@@ -31,12 +31,13 @@ __all__ = [
     "rows",
     "subjects",
     "worst",
+    "worst_first",
 ]
 
 #: Most severe first.
 SEVERITIES = RULE_SEVERITIES[::-1]
 #: Worst first.
-VERDICTS = ("fail", "suspect", "unknown")
+VERDICTS = ("fail", "suspect", "unknown", "note")
 #: Severity → its sign.
 SIGNS = {"error": "✖", "warning": "▲", "info": "●"}
 
@@ -85,6 +86,17 @@ def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[
     for found in groups.values():
         found.sort(key=lambda f: f["time"])
     return {rule: groups[rule] for rule in sorted(groups, key=rank)}
+
+
+def worst_first(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return findings by verdict, then severity, then time; words that are none of these come last."""
+
+    def rank(finding: dict[str, Any]) -> tuple[int, int, int]:
+        verdict = VERDICTS.index(finding["verdict"]) if finding["verdict"] in VERDICTS else len(VERDICTS)
+        severity = SEVERITIES.index(finding["severity"]) if finding["severity"] in SEVERITIES else len(SEVERITIES)
+        return verdict, severity, finding["time"]
+
+    return sorted(findings, key=rank)
 
 
 def worst(findings: Iterable[Mapping[str, Any]]) -> str:

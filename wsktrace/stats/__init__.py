@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsktrace.stats.groups import KEYS, Grouping, grouping
+from wsktrace.stats.groups import KEYS, Grouping, grouping, keys_of
 from wsktrace.stats.histogram import Histogram, bin_edges, bin_of, merge
 from wsktrace.stats.latency import LEGS, Group, grouped_by, histograms_of, latency_columns, merge_latency
 
@@ -17,6 +17,7 @@ __all__ = [
     "grouped_by",
     "grouping",
     "histograms_of",
+    "keys_of",
     "latency_columns",
     "merge",
     "merge_latency",

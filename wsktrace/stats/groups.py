@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["KEYS", "NO_SOCKET", "Grouping", "flags", "grouping", "words_of"]
+__all__ = ["KEYS", "NO_SOCKET", "Grouping", "flags", "grouping", "keys_of", "words_of"]
 
 #: What uses of IRPs can be grouped by → what that is. Each is a column of ``latency``.
 KEYS: dict[str, str] = {
@@ -55,27 +55,35 @@ class Grouping:
     parts: dict[str, tuple[NDArray[np.int64], list[str]]]
 
 
-def grouping(irps: pa.Table, sockets: pa.Table | None = None, by: Sequence[str] = ("op",)) -> Grouping:
+def keys_of(by: str | Sequence[str]) -> tuple[str, ...]:
+    """Return what to group by as names of ``KEYS``: one, several, or none where it is ``all``.
+
+    Raises:
+        UsageError: another name, or a name twice.
+    """
+    keys = tuple(key for key in ((by,) if isinstance(by, str) else by) if key != "all")
+    if odd := [key for key in keys if key not in KEYS]:
+        raise UsageError(f"nothing to group by is called {odd[0]!r}; there are {', '.join(KEYS)}")
+    if len(set(keys)) != len(keys):
+        raise UsageError("a name to group by is given twice")
+    return keys
+
+
+def grouping(irps: pa.Table, sockets: pa.Table | None = None, by: str | Sequence[str] = ("op",)) -> Grouping:
     """Return the groups of ``irps`` by any of ``KEYS``, in time that does not depend on how many groups there are.
 
     Args:
         irps: the table, or its columns that are asked for.
         sockets: the table, for ``category`` and ``family``.
-        by: names of KEYS; none of them makes one group of all rows.
+        by: names of KEYS; none of them, or ``all``, makes one group of all rows.
 
     Raises:
-        UsageError: another name, a name twice, or ``category`` and ``family`` without the sockets.
+        UsageError: as ``keys_of``, or ``category`` and ``family`` without the sockets.
     """
-    if isinstance(by, str):
-        by = (by,)
-    if odd := [key for key in by if key not in KEYS]:
-        raise UsageError(f"nothing to group by is called {odd[0]!r}; there are {', '.join(KEYS)}")
-    if len(set(by)) != len(by):
-        raise UsageError("a name to group by is given twice")
     code = np.zeros(irps.num_rows, np.int64)
     size = min(irps.num_rows, 1)
     parts: dict[str, tuple[NDArray[np.int64], list[str]]] = {}
-    for key in by:
+    for key in keys_of(by):
         held, names = _coded(irps, sockets, key)
         if size * len(names) <= _DENSE:
             code = code * len(names) + held

@@ -60,7 +60,7 @@ class Trace(TraceTables):
         return result if arrow else to_pandas(result)
 
     def diff(
-        self, other: Trace, *, by: Sequence[str] = ("op",), op: str | Iterable[str] = (), margin: float = 1.05
+        self, other: Trace, *, by: str | Sequence[str] = ("op",), op: str | Iterable[str] = (), margin: float = 1.05
     ) -> Difference:
         """Compare this trace, the reference, with another, the candidate; ``wsktrace.diff.compare`` says how.
 

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from wsktrace.decode.moments import moment_of
 from wsktrace.errors import UsageError
 from wsktrace.files import written_whole
 from wsktrace.report.perfetto.timeline import Window, Written, write
@@ -34,21 +35,14 @@ def choose(facts: TraceFacts, *, socket: int | str | None, since: str | None, un
         if socket is None:
             raise UsageError(f"{text!r} is no address, such as ffff8001`23456780 or 0xffff800123456780")
     whole = Window()
-    window = Window(_moment(facts, since, whole.since), _moment(facts, until, whole.until))
+    start = facts.start_ns or 0
+    window = Window(
+        whole.since if since is None else moment_of("since", since, start),
+        whole.until if until is None else moment_of("until", until, start),
+    )
     if window.until <= window.since:
         raise UsageError(f"the time from {since} until {until} is empty")
     return Choice(socket=socket, window=window)
-
-
-def _moment(facts: TraceFacts, text: str | None, default: int) -> int:
-    from wsktrace.decode.moments import read_moment
-
-    if text is None:
-        return default
-    moment = read_moment(text)
-    if moment is None:
-        raise UsageError(f"{text!r} is no time: write 14:02:11.5, 2026-11-20T14:02:11 or +1.5 (s from the start)")
-    return moment(facts.start_ns or 0)
 
 
 def deliver(

@@ -110,8 +110,7 @@ def as_object(
 
 def _ordered(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the worst verdict first, each in the order of the trace."""
-    order = (*VERDICTS, "note")
-    return sorted(found, key=lambda f: (order.index(f["verdict"]), f["finding_id"]))
+    return sorted(found, key=lambda f: (VERDICTS.index(f["verdict"]), f["finding_id"]))
 
 
 def _result(

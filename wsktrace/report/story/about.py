@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from wsktrace.report.words import SEVERITIES, VERDICTS
+from wsktrace.report.words import worst_first
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["About", "worst_first"]
-
-
-def worst_first(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return findings by verdict, then severity, then time."""
-
-    def rank(finding: dict[str, Any]) -> tuple[int, int, int]:
-        verdict = VERDICTS.index(finding["verdict"]) if finding["verdict"] in VERDICTS else len(VERDICTS)
-        severity = SEVERITIES.index(finding["severity"]) if finding["severity"] in SEVERITIES else len(SEVERITIES)
-        return verdict, severity, finding["time"]
-
-    return sorted(findings, key=rank)
+__all__ = ["About"]
 
 
 class About:

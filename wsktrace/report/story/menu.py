@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsktrace.report.story.about import worst_first
-from wsktrace.report.words import pending, rows
-from wsktrace.units import address_text, clean, clock_text, duration_text
+from wsktrace.report.words import level, pending, pending_for, providers_seen, rows, worst_first
+from wsktrace.units import address_text, clean, clock_text
 
 if TYPE_CHECKING:
     from wsktrace.arrow import Tables
@@ -22,21 +21,18 @@ def menu(facts: TraceFacts, tables: Tables, command: str) -> str:
     counts = {name: tables(name).num_rows for name in ("operations", "irps", "sockets", "findings")}
     out = [f"{clean(facts.file)}: " + " · ".join(f"{count:,} {name}" for name, count in counts.items())]
     if not counts["operations"]:
-        seen = ", ".join(f"{clean(name)} ({count:,})" for name, count in facts.providers[:_MOST]) or "none"
-        out.append(f"There is no WSK operation in this trace; providers seen (events): {seen}")
+        out.append(f"There is no WSK operation in this trace; providers seen (events): {providers_seen(facts)}")
     opened = pending(tables)
     if opened.num_rows:
         out += ["", f"Still pending at the end of the trace: {opened.num_rows:,} (oldest first)"]
         for row in rows(opened.slice(0, _MOST)):
-            age = "-" if facts.end_ns is None else duration_text(max(facts.end_ns - row["issue_time"], 0))
-            what = f"{clean(row['op'])} {address_text(row['irp'])}, pending {age}"
+            what = f"{clean(row['op'])} {address_text(row['irp'])}, pending {pending_for(facts, row['issue_time'])}"
             out.append(f"  {command} --irp '#{row['irp_id']}'   {what}")
     found = worst_first(rows(tables("findings")))
     if found:
         out += ["", f"Findings: {len(found):,} (worst first)"]
         for finding in found[:_MOST]:
-            kind = finding["severity"] if finding["verdict"] == "fail" else finding["verdict"]
-            out.append(f"  {command} --finding {finding['finding_id']}   {kind} {clean(finding['rule'])}")
+            out.append(f"  {command} --finding {finding['finding_id']}   {level(finding)} {clean(finding['rule'])}")
         if len(found) > _MOST:
             out.append(f"  … and {len(found) - _MOST:,} more: --finding N; wsktrace check lists them")
     out += ["", "By address or time" if counts["irps"] else "By time"]

@@ -9,12 +9,12 @@ import numpy as np
 
 from wsktrace.report.story import facts as story_facts
 from wsktrace.report.story import notes as story_notes
-from wsktrace.report.story.about import worst_first
 from wsktrace.report.story.find import uses
 from wsktrace.report.story.index import Index
 from wsktrace.report.story.lines import lines, place
 from wsktrace.report.story.rows import Operation, union
 from wsktrace.report.story.told import Line, Story
+from wsktrace.report.words import worst_first
 from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:

@@ -1,49 +1,18 @@
-"""``wsktrace schema``: the tables and their columns, from the one place that declares them."""
+"""The tables and their columns as text, Markdown and JSON, from the one place that declares them."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from wsktrace.cli import options
-from wsktrace.schema import SCHEMA_VERSION, TABLES, table
+from wsktrace.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from wsktrace.schema import Column, Table
 
-__all__ = ["as_json", "as_markdown", "as_text", "command"]
-
-#: Ending of -o → format.
-ENDINGS = {".json": "json", ".md": "md", ".txt": "text"}
-
-
-@click.command("schema")
-@click.argument("name", metavar="[TABLE]", required=False)
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json", "md"]), help="Default: by the ending of -o, else text."
-)
-@options.output_file("Write here instead of to stdout; the format follows the ending.")
-def command(name: str | None, form: str | None, target: Path | None) -> int:
-    """Describe the tables and their columns.
-
-    Without TABLE, all tables are listed; as json and md, with their columns.
-    """
-    from wsktrace.cli.output import emit, format_for
-
-    form = format_for(target, form, ENDINGS, "text")
-    chosen = [table(name)] if name else list(TABLES.values())
-    if form == "json":
-        emit(as_json(chosen), target)
-    elif form == "md":
-        emit(as_markdown(chosen), target)
-    else:
-        emit(as_text(chosen, columns=name is not None), target)
-    return 0
+__all__ = ["as_json", "as_markdown", "as_text"]
 
 
 def as_json(tables: Sequence[Table]) -> str:
