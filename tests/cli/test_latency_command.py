@@ -131,7 +131,7 @@ def test_a_narrow_terminal_gets_fewer_figures(
     made: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made()
-    monkeypatch.setattr("wsktrace.cli.latency._width", lambda: 90)
+    monkeypatch.setattr("wsktrace.cli.output.terminal_width", lambda: 90)
     head = _out(capsys, "t.etl").splitlines()[0].split()
     assert "p50" in head
     assert "max" in head

@@ -219,5 +219,5 @@ def test_moments(text: str, ns: int | None) -> None:
     if ns is not None:
         assert moment_of("since", text, 86_400 * 10**9) == ns
         return
-    with pytest.raises(UsageError, match="^since .*: give 2026"):
+    with pytest.raises(UsageError, match=r"^since .*: give 2026"):
         moment_of("since", text, 0)

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsktrace.errors import UsageError
-from wsktrace.plots import figure_of, heatmap_counts, outstanding_curve
-from wsktrace.plots.columns import gaps_of
+from wsktrace.plots import figure_of, heatmap_counts
 from wsktrace.plots.gantt import most_telling
+from wsktrace.plots.gaps import gaps_of
 from wsktrace.plots.lanes import MOST_LANES, lanes
 from wsktrace.plots.steps import MOST_STEPS, drawable
+from wsktrace.stats.outstanding import outstanding_curve
 from wsktrace.units import address_text
 
 if TYPE_CHECKING:

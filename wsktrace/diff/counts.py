@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.stats.outstanding import outstanding_curve, spans
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -76,33 +78,15 @@ def _figures(side: Side) -> dict[tuple[str, str], int]:
 
 
 def outstanding_peak(irps: pa.Table) -> int:
-    """Return how many uses of IRPs were outstanding at once, at most.
-
-    One is outstanding from its issue to its completion; to its return where the call failed without one; to the end of
-    the trace where it is open. Of an end that was lost nothing is known: it counts no longer than to its return.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    outcome: Any = irps.column("outcome")
-    opened: Any = pc.equal(outcome, pa.scalar("open"))
-    ended = pc.coalesce(*(irps.column(name) for name in ("complete_time", "return_time", "issue_time")))
-    begun, done = _ints(irps.column("issue_time")), _ints(ended.filter(pc.invert(opened)))
-    order = np.lexsort((np.repeat([1, 0], [len(begun), len(done)]), np.concatenate([begun, done])))
-    steps = np.repeat([1, -1], [len(begun), len(done)])[order]
-    return int(np.cumsum(steps).max(initial=0))
+    """Return how many uses of IRPs were outstanding at once, at most; ``stats.outstanding`` says when one is."""
+    _, count = outstanding_curve(*spans(irps, np.iinfo(np.int64).max))
+    return int(count.max(initial=0))
 
 
 def _texts(column: Any) -> Any:
     import pyarrow as pa
 
     return column.cast(pa.string()).fill_null("unknown")
-
-
-def _ints(column: Any) -> Any:
-    import pyarrow as pa
-
-    return np.asarray(column.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
 
 
 def _grouped(table: pa.Table, *names: str) -> dict[tuple[str, ...], int]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsktrace.arrays import among, known, numbers, words_of
 from wsktrace.diff.quantiles import ALPHA, FRACTIONS, Sample, holm, longer_chance, ratio
 from wsktrace.stats import LEGS, grouping
-from wsktrace.stats.groups import flags, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from wsktrace.diff.quantiles import Ratio
     from wsktrace.stats import Grouping
@@ -121,21 +120,20 @@ def irp_samples(
     found, of_op = grouping(irps, sockets, by), grouping(irps, None, ("op",))
     codes, names = found.code, _names(found)
     op_codes, op_names = of_op.code, _names(of_op)
-    outcome = irps.column("outcome")
-    unseen = _equal(outcome, "open") | _equal(outcome, "unknown")
-    order = np.lexsort((_ints(irps.column("issue_time")), codes))
+    unseen = among(irps, "outcome", ["open", "unknown"])
+    order = np.lexsort((numbers(irps, "issue_time", 0), codes))
     starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
     held: dict[Key, Sample] = {}
     for leg in _LEGS:
         column = LEGS[leg]
-        values, known = _ints(irps.column(column)), flags(irps.column(column))
-        open_of_op = np.bincount(op_codes[unseen & ~known], minlength=len(op_names))
+        values, has = numbers(irps, column, 0), known(irps, column)
+        open_of_op = np.bincount(op_codes[unseen & ~has], minlength=len(op_names))
         for at, name in enumerate(names):
             rows = order[starts[at] : starts[at + 1]]
             op = op_codes[rows[0]]
             if chosen and op_names[op][0] not in chosen:
                 continue
-            rows = rows[known[rows]]
+            rows = rows[has[rows]]
             if len(rows):
                 held[name, leg] = Sample.of(values[rows], opened=int(open_of_op[op]))
     return held
@@ -144,13 +142,13 @@ def irp_samples(
 def lifetime_samples(sockets: pa.Table) -> dict[Key, Sample]:
     """Return the lifetimes of sockets by category; those that were not closed count as open."""
     codes, words = words_of(sockets.column("category"), "unknown")
-    values, known = _ints(sockets.column("lifetime_ns")), flags(sockets.column("lifetime_ns"))
-    alive = flags(sockets.column("open_time")) & ~flags(sockets.column("close_time"))
-    order = np.argsort(_ints(sockets.column("open_time")), kind="stable")
+    values, has = numbers(sockets, "lifetime_ns", 0), known(sockets, "lifetime_ns")
+    alive = known(sockets, "open_time") & ~known(sockets, "close_time")
+    order = np.argsort(numbers(sockets, "open_time", 0), kind="stable")
     held: dict[Key, Sample] = {}
     for at, name in enumerate(words):
         mine = codes == at
-        rows = order[(mine & known)[order]]
+        rows = order[(mine & has)[order]]
         if len(rows):
             held[(name,), "lifetime"] = Sample.of(values[rows], opened=int((mine & alive).sum()))
     return held
@@ -159,20 +157,3 @@ def lifetime_samples(sockets: pa.Table) -> dict[Key, Sample]:
 def _names(found: Grouping) -> list[tuple[str, ...]]:
     """Return the names of each group."""
     return list(zip(*([names[at] for at in which] for which, names in found.parts.values()), strict=True))
-
-
-def _ints(column: Any) -> NDArray[np.int64]:
-    """Return a column of durations or times as int64, 0 where null."""
-    import pyarrow as pa
-
-    held = column.cast(pa.int64()).fill_null(0).combine_chunks()
-    return np.asarray(held.to_numpy(zero_copy_only=False), np.int64)
-
-
-def _equal(column: Any, word: str) -> NDArray[np.bool_]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    held: Any = pc.equal(column, pa.scalar(word))
-    held = held.fill_null(False).combine_chunks()
-    return np.asarray(held.to_numpy(zero_copy_only=False), np.bool_)

@@ -15,7 +15,7 @@ from wsktrace.plots.gantt import lifetimes
 from wsktrace.plots.heat import heatmap, heatmap_counts
 from wsktrace.plots.histograms import latency, multiples, operations_of
 from wsktrace.plots.lanes import timeline
-from wsktrace.plots.steps import outstanding, outstanding_curve
+from wsktrace.plots.steps import outstanding
 from wsktrace.plots.trace import Plots
 
 __all__ = [
@@ -31,6 +31,5 @@ __all__ = [
     "multiples",
     "operations_of",
     "outstanding",
-    "outstanding_curve",
     "timeline",
 ]

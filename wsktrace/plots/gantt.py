@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
+from wsktrace.arrays import UNKNOWN, numbers, words_of
+from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.style import COLOURS, HATCHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
-from wsktrace.stats.groups import words_of
 from wsktrace.units import address_text
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsktrace.arrays import UNKNOWN, numbers
 from wsktrace.errors import UsageError
-from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
+from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.histograms import NOTHING
 from wsktrace.plots.style import SECOND, duration_axis, label, nothing, one_axes, tidy, trace_axis
 from wsktrace.stats.latency import LEG_NAMES, LEGS

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrays import UNKNOWN, among, numbers, words_of
 from wsktrace.errors import UsageError
-from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
+from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.steps import spans_of
 from wsktrace.plots.style import COLOURS, HATCHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
-from wsktrace.stats.groups import words_of
 from wsktrace.units import address_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def timeline(
     """
     ids = numbers(irps, "socket_id", -1)
     if socket is not None:
-        rows = np.flatnonzero((ids == socket) | (_addresses(irps) == np.uint64(socket)))
+        rows = np.flatnonzero((ids == socket) | (numbers(irps, "socket", 0, np.uint64) == np.uint64(socket)))
         if not len(rows):
             raise UsageError(f"no IRP was used on the socket {socket:#x} in this trace; see trace.sockets")
     else:
@@ -68,15 +68,16 @@ def timeline(
     hidden = max(len(rows) - MOST_BARS, 0)
     held = irps.take(_indices(rows[:MOST_BARS]))
     # of many sockets, a single IRP that is open shall not squeeze all the others to the left
-    whole_time = socket is not None and len(_rows_open(held)) > 0
+    whole_time = socket is not None and bool(among(held, "outcome", ["open"]).any())
     begin, end, first, last = spans_of(held, start_ns, end_ns if whole_time else None)
     ids = ids[rows[:MOST_BARS]]
     bands = list(dict.fromkeys(ids.tolist()))
+    addresses = numbers(held, "socket", 0, np.uint64)
     lane, names, base = np.zeros(len(ids), np.int64), [], 0
     for band in bands:
         mine = np.flatnonzero(ids == band)
         lane[mine] = base + lanes(begin[mine], end[mine])
-        names.append((base, int(lane[mine].max()) + 1, int(_addresses(held)[mine[0]])))
+        names.append((base, int(lane[mine].max()) + 1, int(addresses[mine[0]])))
         base = names[-1][1]
     ax = one_axes(axes, 9.5, 1.6 + 0.17 * base + 0.05 * len(bands))
     _draw(ax, held, ((begin - first) / SECOND, (end - first) / SECOND), lane, last=(last - first) / SECOND)
@@ -133,20 +134,13 @@ def _draw(
             linewidth=0.8,
             label=label(names[at]) if not other else "other operations" if rank == len(COLOURS) else None,
         )
-    is_open = np.zeros(len(lane), np.bool_)
-    is_open[_rows_open(irps)] = True
+    is_open = among(irps, "outcome", ["open"])
     done = numbers(irps, "complete_time") != UNKNOWN
     look: dict[str, Any] = {"linestyle": "none", "clip_on": False, "color": OTHER}
     ax.plot(end[done], lane[done], marker="|", markersize=7, markeredgewidth=1.4, **look)
     ax.plot(np.full(int(is_open.sum()), last), lane[is_open], marker=">", markersize=6, **look)
     lost = ~done & ~is_open
     ax.plot(end[lost], lane[lost], marker="x", markersize=5, **look)
-
-
-def _rows_open(irps: pa.Table) -> NDArray[np.int64]:
-    """Return the rows of IRPs that are open at the end of the trace."""
-    outcome, words = words_of(irps.column("outcome"), "unknown")
-    return np.flatnonzero(outcome == (words.index("open") if "open" in words else -1))
 
 
 def _handles(ax: Axes) -> list[Any]:
@@ -156,11 +150,6 @@ def _handles(ax: Axes) -> list[Any]:
     seen = {line.get_marker() for line in ax.lines if len(np.atleast_1d(line.get_xdata()))}
     ends = [Line2D([], [], color=OTHER, marker=m, linestyle="none", label=t) for m, t in marks.items() if m in seen]
     return [*ax.get_legend_handles_labels()[0], *ends]
-
-
-def _addresses(irps: pa.Table) -> NDArray[np.uint64]:
-    column: Any = irps.column("socket")
-    return np.asarray(column.fill_null(0).combine_chunks().to_numpy(zero_copy_only=False), np.uint64)
 
 
 def _indices(rows: NDArray[np.int64]) -> Any:

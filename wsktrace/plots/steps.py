@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
+from wsktrace.arrays import numbers, words_of
+from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.style import COLOURS, DASHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
-from wsktrace.stats.groups import words_of
+from wsktrace.stats.outstanding import outstanding_curve, spans
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["outstanding", "outstanding_curve", "spans_of"]
+__all__ = ["drawable", "outstanding", "spans_of"]
 
 #: Operations that get a curve of their own.
 MOST_CURVES = 5
@@ -88,27 +89,10 @@ def spans_of(
     irps: pa.Table, start_ns: int | None, end_ns: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
     """Return from when to when each use of an IRP is known to be outstanding, and the first and last time of all."""
-    begin = numbers(irps, "issue_time")
-    done, back = numbers(irps, "complete_time"), numbers(irps, "return_time")
-    first = int(begin.min()) if start_ns is None else min(start_ns, int(begin.min()))
-    last = max(int(begin.max()), int(done.max()), int(back.max()), first if end_ns is None else end_ns)
-    code, names = words_of(irps.column("outcome"), "unknown")
-    still = code == (names.index("open") if "open" in names else -1)
-    end = np.where(done != UNKNOWN, done, np.where(still, last, np.where(back != UNKNOWN, back, begin)))
-    return begin, np.maximum(end, begin), first, last
-
-
-def outstanding_curve(begin: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many of the spans are going on: times (ns, ascending, each once) and the count from each on.
-
-    A span counts from its beginning on and no longer at its end, so one without length does not count.
-    """
-    times = np.concatenate([begin, end])
-    steps = np.concatenate([np.ones(len(begin), np.int64), np.full(len(end), -1, np.int64)])
-    order = np.argsort(times, kind="stable")
-    times, counts = times[order], np.cumsum(steps[order])
-    final = np.flatnonzero(np.concatenate([times[1:] != times[:-1], [True]])) if len(times) else order
-    return times[final], counts[final]
+    times = [numbers(irps, name) for name in ("issue_time", "complete_time", "return_time")]
+    first = int(times[0].min()) if start_ns is None else min(start_ns, int(times[0].min()))
+    last = max(*(int(held.max()) for held in times), first if end_ns is None else end_ns)
+    return *spans(irps, last), first, last
 
 
 def drawable(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsktrace.arrow import Tables
     from wsktrace.facts import TraceFacts
 
-__all__ = ["as_object", "render"]
+__all__ = ["as_object", "render", "trace_object"]
 
 _COUNTS = ("fail", "pass", "unknown", "suspect", "not_applicable")
 
@@ -34,20 +34,30 @@ def as_object(facts: TraceFacts, tables: Tables, *, unknown: bool = False, cover
     listed = ("fail", "suspect", "unknown") if unknown else ("fail", "suspect")
     return {
         "schema_version": SCHEMA_VERSION,
-        "trace": {
-            "file": facts.file,
-            "sha256": facts.sha256,
-            "start": time_text(facts.start_ns),
-            "end": time_text(facts.end_ns),
-            "span_ns": facts.span_ns,
-            "profile": facts.profile,
-            "losses": {"events": facts.events_lost, "buffers": facts.buffers_lost},
-        },
+        "trace": trace_object(facts),
         "judged": facts.judged,
         "findings": [_finding(row) for row in found if row["verdict"] in listed],
         "notes": [_finding(row) for row in found if row["verdict"] == "note"],
         "rules": {row["rule"]: {name: row[name] for name in _COUNTS} for row in rows(tables("rules"))},
         **more,
+    }
+
+
+def trace_object(facts: TraceFacts) -> dict[str, Any]:
+    """Return what JSON of a trace begins with: which one it is, its span, what was lost or damaged."""
+    return {
+        "file": facts.file,
+        "sha256": facts.sha256,
+        "start": time_text(facts.start_ns),
+        "end": time_text(facts.end_ns),
+        "span_ns": facts.span_ns,
+        "profile": facts.profile,
+        "losses": {
+            "events": facts.events_lost,
+            "buffers": facts.buffers_lost,
+            "damaged_buffers": facts.damaged_buffers,
+            "damaged_bytes": facts.damaged_bytes,
+        },
     }
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.report.json import trace_object
 from wsktrace.report.terminal import wrapped
 from wsktrace.report.trust import trust
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
 from wsktrace.stats.latency import ALL, LEG_NAMES, LEGS, grouped_by
-from wsktrace.units import clean, duration_text, time_text
+from wsktrace.units import clean, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,13 +161,7 @@ def as_json(table: pa.Table, facts: TraceFacts, *, by: Sequence[str] = ()) -> st
     """Return a ``latency`` table as one JSON object: the trace, what it is grouped by, the rows with all columns."""
     found = {
         "schema_version": SCHEMA_VERSION,
-        "trace": {
-            "file": facts.file,
-            "sha256": facts.sha256,
-            "start": time_text(facts.start_ns),
-            "end": time_text(facts.end_ns),
-            "losses": {"events": facts.events_lost, "buffers": facts.buffers_lost},
-        },
+        "trace": trace_object(facts),
         "by": list(by or grouped_by(table)) or [ALL],
         "latency": table.to_pylist(),
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsktrace.arrays import known, numbers, words_of
 from wsktrace.errors import UsageError
 from wsktrace.wsk.constants import family_name
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["KEYS", "NO_SOCKET", "Grouping", "flags", "grouping", "keys_of", "words_of"]
+__all__ = ["KEYS", "NO_SOCKET", "Grouping", "grouping", "keys_of"]
 
 #: What uses of IRPs can be grouped by → what that is. Each is a column of ``latency``.
 KEYS: dict[str, str] = {
@@ -101,30 +102,8 @@ def grouping(irps: pa.Table, sockets: pa.Table | None = None, by: str | Sequence
     return Grouping(code, size, parts)
 
 
-def words_of(column: Any, null: str) -> tuple[NDArray[np.int64], list[str]]:
-    """Return a column of words as codes (int64) and their names; null is the name ``null``."""
-    import pyarrow as pa
-
-    if isinstance(column, pa.ChunkedArray):
-        if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        column = column.unify_dictionaries().combine_chunks()
-    names = [null if name is None else str(name) for name in column.dictionary.to_pylist()]
-    if not column.null_count:
-        return column.indices.to_numpy(zero_copy_only=False).astype(np.int64), names
-    code = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
-    return code, [*names, null]
-
-
-def flags(column: Any) -> NDArray[np.bool_]:
-    """Return which rows of a column are known."""
-    return np.asarray(column.is_valid().combine_chunks().to_numpy(zero_copy_only=False), np.bool_)
-
-
 def _coded(irps: pa.Table, sockets: pa.Table | None, key: str) -> tuple[NDArray[np.int64], list[str]]:
     """Return one key of each row as a code and the names of codes."""
-    import pyarrow as pa
-
     if key in _COLUMNS:
         return words_of(irps.column(_COLUMNS[key]), "none" if key == "status" else _UNKNOWN)
     if sockets is None:
@@ -132,12 +111,9 @@ def _coded(irps: pa.Table, sockets: pa.Table | None, key: str) -> tuple[NDArray[
     if key == "category":
         held, names = words_of(sockets.column("category"), _UNKNOWN)
     else:
-        family: Any = sockets.column("address_family")
-        numbers, held = np.unique(
-            family.cast(pa.int64()).fill_null(-1).combine_chunks().to_numpy(zero_copy_only=False), return_inverse=True
-        )
+        families, held = np.unique(numbers(sockets, "address_family", -1), return_inverse=True)
         held = held.reshape(-1).astype(np.int64)
-        names = [_UNKNOWN if n < 0 else family_name(n) for n in numbers.tolist()]
+        names = [_UNKNOWN if n < 0 else family_name(n) for n in families.tolist()]
     return _through(irps, sockets, held, names)
 
 
@@ -145,13 +121,10 @@ def _through(
     irps: pa.Table, sockets: pa.Table, held: NDArray[np.int64], names: list[str]
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Return for each use of an IRP what its socket has."""
-    column: Any = irps.column("socket_id")
-    known = flags(column)
-    wanted = column.fill_null(0).combine_chunks().to_numpy(zero_copy_only=False)
-    ids = np.asarray(sockets.column("socket_id").combine_chunks().to_numpy(zero_copy_only=False))
+    wanted, ids = numbers(irps, "socket_id", 0), numbers(sockets, "socket_id")
     order = np.argsort(ids, kind="stable")
     code = np.full(len(wanted), len(names) + 1, np.int64)
     if len(ids):
         at = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
         code = np.where(ids[at] == wanted, held[at], len(names) + 1)
-    return np.where(known, code, len(names)), [*names, NO_SOCKET, _UNKNOWN]
+    return np.where(known(irps, "socket_id"), code, len(names)), [*names, NO_SOCKET, _UNKNOWN]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from wsktrace.arrays import among, known, numbers, words_of
 from wsktrace.errors import UsageError
-from wsktrace.stats.groups import KEYS, flags, grouping, words_of
+from wsktrace.stats.groups import KEYS, grouping
 from wsktrace.stats.histogram import Binned, Histogram, bin_edges, bin_of
 
 if TYPE_CHECKING:
@@ -65,12 +66,11 @@ def latency_columns(irps: pa.Table, sockets: pa.Table | None = None, *, by: Sequ
     found = grouping(irps, sockets, by)
     code, size = found.code, found.size
     uses = np.bincount(code, minlength=size)
-    open_, inline = _is(irps, "outcome", "open"), _is(irps, "completion", "inline")
+    open_, inline = among(irps, "outcome", ["open"]), among(irps, "completion", ["inline"])
     legs: list[Binned] = []
     counts: list[list[NDArray[np.int64]]] = []
     for column in LEGS.values():
-        values: Any = irps.column(column)
-        ns = values.fill_null(-1).combine_chunks().to_numpy(zero_copy_only=False)
+        ns = numbers(irps, column, -1)
         valid = ns >= 0
         missing = ~valid
         whole = bool(valid.all())
@@ -135,7 +135,7 @@ def merge_latency(tables: Iterable[pa.Table]) -> pa.Table:
     parts = {key: (which[first], named) for key, (which, named) in coded.items()}
     told = {count: np.zeros(size, np.int64) for count in _COUNTS}
     for count, total in told.items():
-        np.add.at(total, group, _numbers(table, count))
+        np.add.at(total, group, numbers(table, count, 0))
     return to_arrow("latency", _columns(parts, leg, told, _merged(table, group, size)))
 
 
@@ -144,26 +144,15 @@ def _merged(table: pa.Table, group: NDArray[np.int64], size: int) -> Binned:
     lengths: Any = table.column("bins").combine_chunks()
     owner = np.repeat(group, np.diff(lengths.offsets.to_numpy(zero_copy_only=False)))
     low, high = np.full(size, np.iinfo(np.int64).max), np.full(size, -1)
-    known = flags(table.column("min_ns"))
-    np.minimum.at(low, group[known], _numbers(table, "min_ns")[known])
-    np.maximum.at(high, group[known], _numbers(table, "max_ns")[known])
+    has = known(table, "min_ns")
+    np.minimum.at(low, group[has], numbers(table, "min_ns", 0)[has])
+    np.maximum.at(high, group[has], numbers(table, "max_ns", 0)[has])
     return Binned.added(owner, bin_of(_flat(table, "bins")), _flat(table, "counts"), low, high)
-
-
-def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:
-    values: Any = table.column(name)
-    return np.asarray(values.fill_null(0).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
 
 
 def _flat(table: pa.Table, name: str) -> NDArray[np.int64]:
     values: Any = table.column(name).combine_chunks()
     return np.asarray(values.flatten().to_numpy(zero_copy_only=False), np.int64)
-
-
-def _is(irps: pa.Table, column: str, word: str) -> NDArray[np.bool_]:
-    """Return which rows have a word."""
-    code, names = words_of(irps.column(column), "")
-    return np.asarray(code == (names.index(word) if word in names else -1), np.bool_)
 
 
 def _together(legs: list[Binned]) -> Binned:
@@ -190,14 +179,14 @@ def _columns(
 
     order = _order(parts, leg, told.get("uses", leg))
     count = held.count
-    known = (count > 0)[order]
+    held_any = (count > 0)[order]
     columns: dict[str, Any] = {
         "op": words(np.zeros(len(leg), np.int64), [ALL]),
         "leg": words(leg[order], list(LEGS)),
         "count": count[order],
-        "min_ns": (held.low[order], known),
-        **{name: (held.percentile(fraction)[order], known) for name, fraction in _PERCENTILES.items()},
-        "max_ns": (held.high[order], known),
+        "min_ns": (held.low[order], held_any),
+        **{name: (held.percentile(fraction)[order], held_any) for name, fraction in _PERCENTILES.items()},
+        "max_ns": (held.high[order], held_any),
         "bins": _listed(held.offsets, bin_edges(held.bins)[0], order),
         "counts": _listed(held.offsets, held.counts, order),
     }

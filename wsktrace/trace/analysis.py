@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Analysis"]
 
-Progress = "Callable[[str, int, int], None]"
-
 
 class Analysis:
     """One trace being analysed.
@@ -66,17 +64,14 @@ class Analysis:
             "baseline": baseline,
             "symbols": tuple(symbols),
         }
-        select, ignore, symbols = (self.given[name] for name in ("select", "ignore", "symbols"))
-        self._chosen = tuple(select) if select is not None else None
-        self._ignored = tuple(ignore) if ignore is not None else None
+        self._chosen, self._ignored = self.given["select"], self.given["ignore"]
         self._unknown = unknown
         self._notes = notes
         self._baseline = None if baseline is None else read_baseline(baseline)
         self._progress = progress
         self._check_rules()
-        symbols = tuple(symbols)
-        self._with_symbols = bool(symbols) or download
-        self._symbols = self._open_symbols(symbols, download=download)
+        self._with_symbols = bool(self.given["symbols"]) or download
+        self._symbols = self._open_symbols(self.given["symbols"], download=download)
         self._contents: Contents | None = None
         self.file = open_trace(source, member=member)
         self._reading: Reading | None = None

@@ -105,13 +105,27 @@ class _Subject:
         """What happened, in order."""
         raise NotImplementedError
 
-    def _text(self) -> str:
+
+class _Life(_Subject):
+    """A subject that findings are about: it shows itself as its story."""
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """The findings about it."""
+        return self._frame("findings", "finding_id", *self.story.findings)
+
+    def __repr__(self) -> str:
         from wsktrace.report.story.text import text
 
         return text([self.story]).rstrip()
 
+    def _repr_html_(self) -> str:
+        from wsktrace.report.cards.subject import subject_card
 
-class IrpUse(_Subject):
+        return subject_card(self.story, trusted=_losses(self._trace))
+
+
+class IrpUse(_Life):
     """One use of an IRP: a call that was given it, its return and its completion."""
 
     TABLE, KEY = "irps", "irp_id"
@@ -126,21 +140,8 @@ class IrpUse(_Subject):
         """The operations that belong to it, and what was traced of the IRP before and after."""
         return self._told()
 
-    @property
-    def findings(self) -> pd.DataFrame:
-        """The findings about it."""
-        return self._frame("findings", "finding_id", *self.story.findings)
 
-    def __repr__(self) -> str:
-        return self._text()
-
-    def _repr_html_(self) -> str:
-        from wsktrace.report.cards.subject import subject_card
-
-        return subject_card(self.story, trusted=_losses(self._trace))
-
-
-class Socket(_Subject):
+class Socket(_Life):
     """One socket from its creation to the end of its close."""
 
     TABLE, KEY = "sockets", "socket_id"
@@ -159,19 +160,6 @@ class Socket(_Subject):
     def irps(self) -> pd.DataFrame:
         """The uses of IRPs on it."""
         return self._frame("irps", self.KEY, self.id)
-
-    @property
-    def findings(self) -> pd.DataFrame:
-        """The findings about it."""
-        return self._frame("findings", "finding_id", *self.story.findings)
-
-    def __repr__(self) -> str:
-        return self._text()
-
-    def _repr_html_(self) -> str:
-        from wsktrace.report.cards.subject import subject_card
-
-        return subject_card(self.story, trusted=_losses(self._trace))
 
 
 class Finding(_Subject):

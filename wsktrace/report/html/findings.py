@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrays import numbers
 from wsktrace.report.words import SEVERITIES, rows
 
 if TYPE_CHECKING:
@@ -130,9 +131,7 @@ def _codes(values: Any, names: tuple[str, ...]) -> NDArray[np.int64]:
 
 def _roots(held: pa.Table, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for each row the row that it follows from in the end, among those of its kind; its own where none."""
-    ids = np.asarray(held.column("finding_id").to_numpy()).astype(np.int64)
-    follows: Any = held.column("follows_from")
-    cause = np.asarray(follows.fill_null(2**63).to_numpy(zero_copy_only=False)).astype(np.int64)
+    ids, cause = numbers(held, "finding_id"), numbers(held, "follows_from")
     own = np.arange(len(ids))
     if not len(ids):
         return own

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrays import among, numbers
 from wsktrace.report.words import pending, rows
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def lives(tables: Tables, findings: Iterable[dict[str, Any]]) -> Lives:
     """
     listed = list(findings)
     irps, sockets, opened = tables("irps"), tables("sockets"), pending(tables)
-    ids = _ids(irps, "irp_id")
+    ids = numbers(irps, "irp_id")
     named = _first((f["irp_id"] for f in listed), MOST_TOLD)
     slow = _slowest(irps, SLOWEST)
     told = np.isin(ids, np.concatenate((named, slow)))
@@ -87,10 +88,6 @@ def lives(tables: Tables, findings: Iterable[dict[str, Any]]) -> Lives:
     )
 
 
-def _ids(table: pa.Table, name: str) -> NDArray[np.int64]:
-    return np.asarray(table.column(name).to_numpy()).astype(np.int64)
-
-
 def _first(ids: Iterable[int | None], most: int) -> NDArray[np.int64]:
     """Return the first distinct ids."""
     held = list(dict.fromkeys(i for i in ids if i is not None))
@@ -102,7 +99,7 @@ def _slowest(irps: pa.Table, most: int) -> NDArray[np.int64]:
     import pyarrow.compute as pc
 
     done = irps.select(["irp_id", "total_ns"]).filter(pc.is_valid(irps.column("total_ns")))
-    total, ids = _ids(done, "total_ns"), _ids(done, "irp_id")
+    total, ids = numbers(done, "total_ns"), numbers(done, "irp_id")
     few = np.flatnonzero(total >= np.partition(total, -most)[-most]) if len(total) > most else np.arange(len(total))
     return np.asarray(ids[few[np.lexsort((ids[few], -total[few]))[:most]]])
 
@@ -111,9 +108,8 @@ def _limited(irps: pa.Table, rest: NDArray[np.bool_], most: int) -> NDArray[np.b
     """Return which of the rest are shown: all, or the open ones, then the slowest."""
     if int(rest.sum()) <= most:
         return rest
-    held: Any = irps.column("total_ns")
-    total = np.asarray(held.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
-    opened = _is(irps, "outcome", "open")
+    total = numbers(irps, "total_ns", -1)
+    opened = among(irps, "outcome", ["open"])
     weight = np.where(opened, np.iinfo(np.int64).max, total)
     where = np.flatnonzero(rest)
     best = where[np.argsort(-weight[where], kind="stable")[:most]]
@@ -124,19 +120,11 @@ def _limited(irps: pa.Table, rest: NDArray[np.bool_], most: int) -> NDArray[np.b
 
 def _sockets(sockets: pa.Table, about: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which sockets are shown: those of findings and with open IRPs first, then in order of time."""
-    ids = _ids(sockets, "socket_id")
-    weight = np.isin(ids, about) * 2 + (np.asarray(sockets.column("open_irps").to_numpy()) > 0)
+    ids = numbers(sockets, "socket_id")
+    weight = np.isin(ids, about) * 2 + (numbers(sockets, "open_irps", 0) > 0)
     chosen = np.zeros(len(ids), np.bool_)
     chosen[np.argsort(-weight, kind="stable")[:MOST_SOCKETS]] = True
     return chosen
-
-
-def _is(table: pa.Table, name: str, word: str) -> NDArray[np.bool_]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    held: Any = pc.is_in(table.column(name).cast(pa.string()), pa.array([word]))
-    return np.asarray(held.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _rows(table: pa.Table, chosen: NDArray[np.bool_]) -> list[dict[str, Any]]:

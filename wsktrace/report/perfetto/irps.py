@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrays import among
 from wsktrace.report.perfetto.lanes import FOREVER, interleaved, lanes
-from wsktrace.report.perfetto.layers import BEGIN, END, Layer, Note, Shown, among, column, status_texts, taken, words
+from wsktrace.report.perfetto.layers import BEGIN, END, Layer, Note, Shown, column, status_texts, taken, words
 from wsktrace.report.words import NOT_OWN, reason_text
+from wsktrace.stats.outstanding import spans
 from wsktrace.units import address_text, clean
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from wsktrace.report.perfetto.layers import Tracks, Window
 
-__all__ = ["Drawn", "irp_layers", "irp_spans", "socket_layers", "socket_span"]
+__all__ = ["Drawn", "irp_layers", "socket_layers", "socket_span"]
 
 _MOST = (1 << 64) - 1
 _PHASES = ("creating", "open", "closing")
@@ -37,20 +39,6 @@ class Drawn:
             return np.zeros(len(ids), np.int64)
         at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         return np.where(known & (self.ids[at] == ids), self.tracks[at], 0)
-
-
-def irp_spans(irps: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return from when until when each use of an IRP is drawn, ns UTC.
-
-    One that is open has no end (``FOREVER``); where the completion was not seen, the slice ends at the return, or at
-    once where that was not seen either; a completion before the issue (clocks of two processors) ends it at once.
-    """
-    begin = column(irps, "issue_time")[0]
-    returned, back = column(irps, "return_time")
-    completed, came = column(irps, "complete_time")
-    still = among(irps, "outcome", ["open"])
-    end = np.where(came, completed, np.where(still, FOREVER, np.where(back, returned, begin)))
-    return begin, np.maximum(begin, end)
 
 
 def socket_layers(sockets: pa.Table, tracks: Tracks, window: Window, start_ns: int) -> tuple[Drawn, list[Layer]]:
@@ -158,7 +146,7 @@ def irp_layers(irps: pa.Table, tracks: Tracks, drawn: Drawn, window: Window, cho
 
     ``chosen``: which rows are drawn and counted at all.
     """
-    begin, end = irp_spans(irps)
+    begin, end = spans(irps, FOREVER)
     rows, begins, time = interleaved(begin, end)
     count = np.cumsum(np.where(begins, 1, -1) * chosen[rows])
     count = count[np.searchsorted(time, time, side="right") - 1]  # at one moment only the last value counts

@@ -14,7 +14,7 @@ import numpy as np
 from wsktrace.units import clean, hex_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -143,19 +143,6 @@ def column(table: pa.Table, name: str, missing: Any = 0) -> tuple[NDArray[Any], 
         held = held.cast(pa.int64())
     known = pc.is_valid(held).to_numpy()
     return pc.fill_null(held, missing).to_numpy(), known
-
-
-def among(table: pa.Table, name: str, values: Iterable[Any]) -> NDArray[np.bool_]:
-    """Return which rows hold one of the values; null is none of them."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from wsktrace.arrow import column as arrow_column
-
-    kind = table.schema.field(name).type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return np.asarray(pc.is_in(table.column(name), arrow_column(list(values), kind)).to_numpy(), np.bool_)
 
 
 def taken(table: pa.Table, rows: NDArray[np.int64]) -> Callable[[str], list[Any]]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrays import among
 from wsktrace.report.perfetto.lanes import FOREVER, interleaved, lanes
-from wsktrace.report.perfetto.layers import BEGIN, END, INSTANT, Layer, Note, Shown, among, column, taken, words
+from wsktrace.report.perfetto.layers import BEGIN, END, INSTANT, Layer, Note, Shown, column, taken, words
 from wsktrace.report.words import reason_text
 from wsktrace.units import clean
 from wsktrace.version import __version__

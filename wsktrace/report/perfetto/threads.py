@@ -6,20 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrays import among
 from wsktrace.report.perfetto.lanes import FOREVER, interleaved, lanes, match
-from wsktrace.report.perfetto.layers import (
-    BEGIN,
-    END,
-    INSTANT,
-    Layer,
-    Note,
-    Shown,
-    among,
-    column,
-    status_texts,
-    taken,
-    words,
-)
+from wsktrace.report.perfetto.layers import BEGIN, END, INSTANT, Layer, Note, Shown, column, status_texts, taken, words
 from wsktrace.units import address_text
 
 if TYPE_CHECKING:

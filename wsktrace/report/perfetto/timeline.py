@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from wsktrace.errors import UsageError
-from wsktrace.report.perfetto.irps import irp_layers, irp_spans, socket_layers, socket_span
+from wsktrace.report.perfetto.irps import irp_layers, socket_layers, socket_span
+from wsktrace.report.perfetto.lanes import FOREVER
 from wsktrace.report.perfetto.layers import Tracks, Window, column
 from wsktrace.report.perfetto.notes import finding_layers, quality_layers, span_layer
 from wsktrace.report.perfetto.packets import PacketWriter
 from wsktrace.report.perfetto.threads import thread_layers
 from wsktrace.report.words import providers_seen
+from wsktrace.stats.outstanding import spans
 from wsktrace.units import address_text, clean, time_text
 from wsktrace.version import __version__
 
@@ -168,7 +170,7 @@ def _alive(sockets: pa.Table, irps: pa.Table, chosen: NDArray[np.bool_], window:
     """Return the sockets that have something in the window."""
     if window.whole or not sockets.num_rows:
         return sockets
-    begin, end = irp_spans(irps)
+    begin, end = spans(irps, FOREVER)
     used = irps.column("socket_id").filter(_mask(chosen & window.overlaps(begin, end)))
     return sockets.filter(_mask(window.overlaps(*socket_span(sockets, start_ns)) | _among(sockets, "socket_id", used)))
 

@@ -1,4 +1,4 @@
-"""Columns of tables as arrays, and what of ``quality`` pictures show."""
+"""Where events may be missing, as pictures show it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.arrays import UNKNOWN, numbers
 from wsktrace.plots.style import SECOND
 
 if TYPE_CHECKING:
@@ -13,20 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["UNKNOWN", "gaps_of", "numbers", "shade_gaps"]
-
-#: In place of a time or duration that is not known.
-UNKNOWN = np.iinfo(np.int64).min
-
-
-def numbers(table: pa.Table, name: str, null: int = UNKNOWN) -> NDArray[np.int64]:
-    """Return a column of times, durations or small numbers as int64, ``null`` where it is not known."""
-    import pyarrow as pa
-
-    column: Any = table.column(name)
-    if not pa.types.is_int64(column.type):
-        column = column.cast(pa.int64())
-    return np.asarray(column.fill_null(null).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
+__all__ = ["gaps_of", "shade_gaps"]
 
 
 def gaps_of(quality: pa.Table | None, first_ns: int, last_ns: int) -> tuple[NDArray[np.int64], bool]:
