@@ -26,15 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-__all__ = ["FUNCTIONS", "Session", "SqlError", "last_result", "table_columns"]
-
-#: Signature → what it gives; what ``--help`` and the documentation show.
-FUNCTIONS: dict[str, str] = {
-    "addr(n)": "an address as WinDbg prints it",
-    "address(text)": "the number of an address: irp = address('ffff8001`23456780')",
-    "dur(ns)": "a duration with its unit: 41 µs",
-    "status(n)": "the name of an NTSTATUS",
-}
+__all__ = ["Session", "Source", "SqlError", "last_result", "table_columns"]
 
 #: What closes duckdb, in this order; settings that a version does not have are left out.
 _CLOSED: tuple[tuple[str, str], ...] = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from wsktrace.errors import UsageError
+
 __all__ = [
     "address_text",
     "bytes_text",
@@ -14,12 +16,15 @@ __all__ = [
     "duration_text",
     "hex_text",
     "read_address",
+    "read_which",
     "share_text",
     "span_text",
     "time_text",
+    "which_text",
 ]
 
 _NS_PER_SECOND = 1_000_000_000
+_ID = re.compile(r"#(\d{1,19})|(\d{1,7})", re.ASCII)
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})[hH]?")
 #: What tools put between the halves of an address, and around one.
 _BETWEEN = str.maketrans("", "", "`'´’_ \t\u00a0")
@@ -37,6 +42,31 @@ def read_address(text: str) -> int | None:
     """Return the address that a text is: ffff8001`23456780, 0xFFFF800123456780, 81234560; None where it is none."""
     found = _HEX.fullmatch(text.strip().strip(_AROUND).translate(_BETWEEN))
     return None if found is None else int(found[1], 16)
+
+
+def read_which(which: int | str) -> tuple[int, bool]:
+    """Return the number of a row or object that is asked for, and whether it is an id rather than an address.
+
+    Ids are numbers, ``#17`` and up to seven digits; all other text is an address.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if isinstance(which, int) and 0 <= which < 1 << 64:
+        return which, True
+    if found := _ID.fullmatch(str(which).strip().strip("\"'")):
+        return int(found[1] or found[2]), True
+    address = read_address(str(which))
+    if address is None:
+        raise UsageError(
+            f"{clean(which)!r} is no address and no id; give an address such as ffff8001`23456780, or '#17' for row 17"
+        )
+    return address, False
+
+
+def which_text(number: int) -> str:
+    """Return what ``read_which`` gave: an address, or ``#17``; no object of a kernel has an address as small as ids."""
+    return address_text(number) if number >> 16 else f"#{number}"
 
 
 def hex_text(number: int | None) -> str | None:

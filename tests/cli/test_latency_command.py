@@ -73,7 +73,7 @@ def test_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert {row["leg"] for row in rows} == {"total", "pending"}
     found = json.loads(file("a.json", "--by", "op,status").read_text("utf-8"))
     assert found["by"] == ["op", "status"]
-    assert found["trace"]["losses"] == {"events": 7, "buffers": 0}
+    assert found["trace"]["losses"] == {"events": 7, "buffers": 0, "damaged_buffers": 0, "damaged_bytes": 0}
     with wsktrace.open(MIDWAY) as trace:
         assert sum(row["uses"] for row in found["latency"]) == 2 * (trace.irps.op == "WskReceive").sum()
     table = list(csv.DictReader(io.StringIO(file("a.csv").read_text("utf-8"))))

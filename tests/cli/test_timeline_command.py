@@ -43,7 +43,7 @@ def test_a_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "words"),
     [
         ([HANG, "-o", "x.json"], "what format shall x.json have"),
-        ([HANG, "--socket", "zebra"], "is no address"),
+        ([HANG, "--socket", "zebra"], "is no address and no id"),
         ([HANG, "--socket", "1234"], "no socket 00001234"),
         ([HANG, "--since", "noon"], "since noon: give 2026-11-20T14:02:11.5Z"),
         ([HANG, "--until", "+0.001"], "nothing to draw"),

@@ -52,7 +52,7 @@ SCHEMA = closed(
         end=TIME,
         span_ns=MAYBE,
         profile={"type": "string"},
-        losses=closed(events=COUNT, buffers=COUNT),
+        losses=closed(events=COUNT, buffers=COUNT, damaged_buffers=COUNT, damaged_bytes=COUNT),
     ),
     judged=COUNT,
     findings={"type": "array", "items": FINDING},

@@ -166,7 +166,7 @@ def test_one_socket(faked: Any) -> None:
         assert timeline.counters[timeline.named("IRPs outstanding")] == [(SECOND, 1)]
         (whole,) = [s for s in timeline.of("quality") if s.depth == 0 and "made.etl" in s.name]
         assert "shown: socket ffffe107`8c402db0" in whole.name
-    with pytest.raises(UsageError, match="no socket 00001234"):
+    with pytest.raises(UsageError, match="no socket #4660"):
         faked(rows).timeline(socket=0x1234)
     with pytest.raises(UsageError, match="is no address"):
         faked(rows).timeline(socket="ffff800g")

@@ -157,7 +157,7 @@ def test_timeline_of_one_socket() -> None:
     assert total <= {round(p.get_width() * 1e9) for p in ax.patches}
     address = int(mine.socket.iloc[0])
     assert len(busy_trace().plot.timeline(socket=address).patches) == irps.socket.dropna().tolist().count(address)
-    with pytest.raises(UsageError, match="no IRP was used on the socket 0x7"):
+    with pytest.raises(UsageError, match="no IRP was used on the socket #7"):
         busy_trace().plot.timeline(socket=0x7777777)
     assert "the first 3 of" in busy_trace().plot.timeline(most=3).get_title(loc="left")
 

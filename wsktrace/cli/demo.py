@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["SAMPLE", "command"]
+__all__ = ["command"]
 
 #: The sample, package data of wsktrace/data; the folder samples/ holds the same file and what is wrong in it.
 SAMPLE = "demo.etl"

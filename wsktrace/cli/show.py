@@ -62,10 +62,6 @@ def command(
     trace: Path,
     member: str | None,
     profile: str,
-    irp: str | None,
-    socket: str | None,
-    finding: int | None,
-    around: str | None,
     window: str,
     symbols: tuple[Path, ...],
     download: bool,
@@ -74,6 +70,7 @@ def command(
     form: str | None,
     target: Path | None,
     quiet: bool,
+    **subjects: Any,
 ) -> int:
     """Tell the story of an IRP, a socket, a finding or a moment: who called, what pended where, who completed it.
 
@@ -85,9 +82,9 @@ def command(
     """
     from wsktrace.cli.output import Meter, emit, format_for, note, terminal_width, wants_colour
 
-    asked = [name for name, value in _asked(irp, socket, finding, around) if value is not None]
+    asked = {name: subjects[name] for name in ("irp", "socket", "finding", "around") if subjects[name] is not None}
     if len(asked) > 1:
-        raise UsageError(f"--{asked[0]} and --{asked[1]}: one story at a time")
+        raise UsageError(f"{' and '.join(f'--{name}' for name in list(asked)[:2])}: one story at a time")
     form = format_for(target, form, ENDINGS, "text")
     span = read_span(window)
     described = {"symbols": symbols, "download": download}
@@ -106,7 +103,7 @@ def command(
 
             emit(menu(opened.summary, opened.arrow, _command_line(trace)), target)
             return 0
-        told, more = _stories(opened, trace, irp, socket, finding, around, span)
+        told, more = _stories(opened, trace, *asked.popitem(), span)
         if not no_messages:
             told = _with_messages(opened, told, meter, notes, folder=folder, every=messages == "all")
         colour = target is None and form == "text" and wants_colour()
@@ -118,37 +115,23 @@ def command(
     return 0
 
 
-def _asked(irp: str | None, socket: str | None, finding: int | None, around: str | None) -> list[tuple[str, Any]]:
-    return [("irp", irp), ("socket", socket), ("finding", finding), ("around", around)]
-
-
 def _command_line(trace: Path) -> str:
     from wsktrace.units import clean
 
     return f"wsktrace show {clean(shlex.quote(str(trace)))}"
 
 
-def _stories(
-    opened: Trace,
-    trace: Path,
-    irp: str | None,
-    socket: str | None,
-    finding: int | None,
-    around: str | None,
-    span: int,
-) -> tuple[list[Story], str]:
+def _stories(opened: Trace, trace: Path, what: str, which: Any, span: int) -> tuple[list[Story], str]:
     """Return the stories that are asked for, and a line about those that are not shown."""
     stories = opened.stories
-    if finding is not None:
-        return [stories.finding(finding)], ""
-    if around is not None:
+    if what == "finding":
+        return [stories.finding(which)], ""
+    if what == "around":
         from wsktrace.decode.moments import moment_of
 
-        moment = moment_of("around", around, opened.summary.start_ns or 0)
+        moment = moment_of("around", which, opened.summary.start_ns or 0)
         return [stories.around(moment - span // 2, moment - span // 2 + span)], ""
-    if irp is not None:
-        return _uses(stories, "irps", irp, trace)
-    return _uses(stories, "sockets", socket or "", trace)
+    return _uses(stories, f"{what}s", which, trace)
 
 
 def _uses(stories: Stories, table: str, which: str, trace: Path) -> tuple[list[Story], str]:

@@ -27,7 +27,9 @@ PATIENCE = 300.0
 @options.output_file("The file; where this is left out, TRACE with the ending .pftrace, in the folder you are in.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser; without -o no file is left behind.")
 @click.option("--print-url", is_flag=True, help="As --open, but only print the address to be opened.")
-@click.option("--socket", metavar="ADDR", help="Only this socket: its address as WinDbg prints it.")
+@click.option(
+    "--socket", metavar="ADDR", help="Only this socket: its address as WinDbg prints it, or '#3': row 3 of the sockets."
+)
 @click.option("--since", metavar="TIME", help="Only what reaches into the time from TIME (UTC, or +SECONDS).")
 @click.option("--until", metavar="TIME", help="Only what reaches into the time before TIME.")
 @options.quiet
@@ -84,9 +86,10 @@ def command(
 
 def _told(path: Path, written: Written, *, serves: bool) -> str:
     """Return what was written, and what to do with it."""
-    from wsktrace.units import bytes_text
+    from wsktrace.units import bytes_text, count_text
 
-    line = f"{path}  {bytes_text(written.size)}  {written.irps:,} IRPs · {written.sockets:,} sockets"
+    drawn = f"{count_text(written.irps, 'IRP')} · {count_text(written.sockets, 'socket')}"
+    line = f"{path}  {bytes_text(written.size)}  {drawn}"
     return line if serves else f"{line}\nopen it at https://ui.perfetto.dev, or let --open do that; nothing is uploaded"
 
 

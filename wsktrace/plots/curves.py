@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wsktrace.stats.histogram import Histogram
 
-__all__ = ["MARKED", "cumulative", "curve"]
+__all__ = ["cumulative", "curve", "percent_axis"]
 
 #: Curves that one axes holds at most: as many as there are forms of lines.
 MOST_CURVES = 6

@@ -11,7 +11,7 @@ from wsktrace.errors import UsageError
 from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.steps import spans_of
 from wsktrace.plots.style import COLOURS, HATCHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
-from wsktrace.units import address_text
+from wsktrace.units import address_text, read_which, which_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ def timeline(
     irps: pa.Table,
     axes: Axes | None = None,
     *,
-    socket: int | None = None,
+    socket: int | str | None = None,
     quality: pa.Table | None = None,
     start_ns: int | None = None,
     end_ns: int | None = None,
@@ -41,7 +41,7 @@ def timeline(
     Args:
         irps: the table.
         axes: where to draw; a new pyplot figure where None.
-        socket: a ``socket_id`` or the address of a socket; the first sockets where None.
+        socket: a ``socket_id`` or the address of a socket, also as text; the first sockets where None.
         quality: the table; where events may be missing is shaded.
         start_ns: where the axis starts, ns UTC; the first issue where None.
         end_ns: when the trace ends; how far the axis goes for one socket that has an open IRP, else to its last event.
@@ -56,9 +56,10 @@ def timeline(
     """
     ids = numbers(irps, "socket_id", -1)
     if socket is not None:
-        rows = np.flatnonzero((ids == socket) | (numbers(irps, "socket", 0, np.uint64) == np.uint64(socket)))
+        number = read_which(socket)[0]
+        rows = np.flatnonzero((ids == number) | among(irps, "socket", [number]))
         if not len(rows):
-            raise UsageError(f"no IRP was used on the socket {socket:#x} in this trace; see trace.sockets")
+            raise UsageError(f"no IRP was used on the socket {which_text(number)} in this trace; see trace.sockets")
     else:
         kept = list(dict.fromkeys(ids[ids >= 0][:200_000].tolist()))[:most]
         rows = np.flatnonzero(np.isin(ids, kept))

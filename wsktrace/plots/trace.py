@@ -73,7 +73,7 @@ class Plots:
 
         return lifetimes(self._tables("sockets"), axes, irps=self._tables("irps"), most=most, **self._span())
 
-    def timeline(self, axes: Axes | None = None, *, socket: int | None = None, most: int = 12) -> Axes:
+    def timeline(self, axes: Axes | None = None, *, socket: int | str | None = None, most: int = 12) -> Axes:
         """Draw the uses of IRPs of one socket (its id or address), or of the first so many."""
         from wsktrace.plots.lanes import timeline
 

@@ -10,7 +10,7 @@ from wsktrace.units import count_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["coverage_lines", "coverage_object", "wanted_events"]
+__all__ = ["ADVICE", "coverage_lines", "coverage_object", "reasons", "undecided", "wanted_events"]
 
 #: Reason → what to do about it when the next trace is taken.
 ADVICE: dict[str, str] = {

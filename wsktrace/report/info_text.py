@@ -7,7 +7,7 @@ from typing import Any, Final
 from wsktrace.report.terminal import paint
 from wsktrace.units import bytes_text, clean, count_text, span_text
 
-__all__ = ["percentages", "render"]
+__all__ = ["render"]
 
 #: What a list prints before it says how many more there are; --format json lists all.
 MOST_SOURCES: Final = 200
@@ -48,7 +48,7 @@ def render(described: dict[str, Any], *, colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def percentages(sizes: dict[str, int]) -> dict[str, str]:
+def _percentages(sizes: dict[str, int]) -> dict[str, str]:
     """Return each share in per cent with two digits, such that the digits shown add up to 100.00."""
     whole = sum(sizes.values())
     if not whole:
@@ -122,7 +122,7 @@ def _lost(d: dict[str, Any]) -> list[str]:
 
 def _bytes(d: dict[str, Any]) -> list[str]:
     sizes: dict[str, int] = d["bytes"]
-    shares = percentages(sizes)
+    shares = _percentages(sizes)
     damaged = shares["damaged"]
     explained = "100.00" if damaged == "0.00" else f"{(10_000 - round(100 * float(damaged))) / 100:.2f}"
     width = max(len(f"{size:,}") for size in sizes.values())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.contents import Contents
     from wsktrace.wsk.ops import Operations
 
-__all__ = ["WITHIN_NS", "Messages", "driver_messages", "last_before", "own_operation", "place_columns"]
+__all__ = ["WITHIN_NS", "Messages", "driver_messages", "last_before", "place_columns"]
 
 #: How old a message may be, ns. A clock tick of Windows is 15.6 ms long: a thread that traced within the last 10 ms
 #: is likely to be still at the same work.
@@ -85,7 +85,7 @@ def last_before(
     return np.where(same, chosen, -1)
 
 
-def own_operation(evidence: Iterable[Sequence[int]], phase: NDArray[Any]) -> NDArray[np.int64]:
+def _own_operation(evidence: Iterable[Sequence[int]], phase: NDArray[Any]) -> NDArray[np.int64]:
     """Return for each finding the operation whose place is looked for, -1 where there is none.
 
     That is the last of its evidence at which the driver's own code ran: the entry of a call, a fact, the end of a
@@ -107,7 +107,7 @@ def place_columns(
         messages: of the driver.
         gaps: spans in which events may be missing, (start, end) in ns.
     """
-    row = own_operation(evidence, ops.phase)
+    row = _own_operation(evidence, ops.phase)
     asked = np.flatnonzero(row >= 0)
     rows = row[asked]
     who, when = threads(ops.tid[rows], ops.cpu[rows]), ops.time[rows]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BINS", "Binned", "Histogram", "bin_edges", "bin_of", "merge"]
+__all__ = ["Binned", "Histogram", "bin_edges", "bin_of", "merge"]
 
 #: Bins per octave, a power of two.
 _SUB = 128

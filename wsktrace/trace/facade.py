@@ -221,8 +221,8 @@ class Trace(TraceTables):
     ) -> bytes | Path:
         """Write the timeline for https://ui.perfetto.dev and return the path; without ``path``, return its bytes.
 
-        ``socket``: only this address; ``since``, ``until``: only what reaches into that time, written as for
-        ``events``. It needs ``pip install 'wsktrace[timeline]'``; ``UsageError`` where there is nothing to draw.
+        ``socket``: only this one, by address or id; ``since``, ``until``: only what reaches into that time, written as
+        for ``events``. It needs ``pip install 'wsktrace[timeline]'``; ``UsageError`` where there is nothing to draw.
         """
         from wsktrace.report.perfetto import file as perfetto_file
 

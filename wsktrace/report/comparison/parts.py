@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wsktrace.diff import Change, Comparison, Count, RuleCounts, Shift
 
-__all__ = ["Section", "fraction_text", "interval_text", "method", "ratio_text", "sections", "summary"]
+__all__ = ["Section", "method", "sections", "summary"]
 
 #: What must be known to read the figures; stands in every format.
 _METHOD = (
@@ -82,21 +82,21 @@ def summary(found: Comparison) -> str:
     return f"broken rules: {', '.join(told) or 'none in either'} · latency: {', '.join(moved) or still}{pending}"
 
 
-def ratio_text(value: float | None) -> str:
+def _ratio_text(value: float | None) -> str:
     """Return a ratio as ``×1.20``; "-" where there is none."""
     if value is None:
         return "-"
     return "×∞" if value == inf else f"×{value:.2f}" if value < 99.5 else f"×{value:,.0f}"
 
 
-def interval_text(low: float, high: float) -> str:
+def _interval_text(low: float, high: float) -> str:
     """Return an interval of a ratio; half-open where one limit does not exist."""
     if low <= 0 and high == inf:
         return "-"
     return f"({'…' if low <= 0 else f'{low:.3g}'} – {'…' if high == inf else f'{high:.3g}'})"
 
 
-def fraction_text(fraction: float) -> str:
+def _fraction_text(fraction: float) -> str:
     """Return 0.99 as ``p99``."""
     return f"p{fraction * 100:g}"
 
@@ -158,11 +158,11 @@ def _shifts(title: str, found: Sequence[Shift], what: str) -> list[Section]:
                 s.verdict,
                 _name(s),
                 _LEGS[s.leg],
-                fraction_text(s.fraction),
+                _fraction_text(s.fraction),
                 duration_text(s.a_ns),
                 duration_text(s.b_ns),
-                ratio_text(s.ratio.value),
-                interval_text(s.ratio.low, s.ratio.high),
+                _ratio_text(s.ratio.value),
+                _interval_text(s.ratio.low, s.ratio.high),
                 _pair(s.a_count, s.b_count),
                 _pair(s.a_open, s.b_open),
             ]
@@ -183,7 +183,7 @@ def _shifts(title: str, found: Sequence[Shift], what: str) -> list[Section]:
             ]
             for g in still
         ]
-        head = [what, "leg", *(f"{fraction_text(s.fraction)} B/A" for s in still[0]), "uses", "open"]
+        head = [what, "leg", *(f"{_fraction_text(s.fraction)} B/A" for s in still[0]), "uses", "open"]
         notes = ["* would be a shift if the open ones did not matter"] if any(s.hidden for s in found) else []
         held.append(Section(f"{title}: no shift shown", head, rows, frozenset({5, 6}), notes))
     few = [g[0] for g in rest if all(s.verdict == "too few to tell" for s in g) and g[0].leg != "pending"]
@@ -196,7 +196,7 @@ def _shifts(title: str, found: Sequence[Shift], what: str) -> list[Section]:
 def _still(s: Shift) -> str:
     if s.verdict != "no shift shown":
         return s.verdict
-    return f"{ratio_text(s.ratio.value)} {interval_text(s.ratio.low, s.ratio.high)}{'*' if s.hidden else ''}"
+    return f"{_ratio_text(s.ratio.value)} {_interval_text(s.ratio.low, s.ratio.high)}{'*' if s.hidden else ''}"
 
 
 def _open(s: Shift) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.comparison.parts import method, sections, summary
 from wsktrace.report.escaping import html, markdown, markdown_row
+from wsktrace.report.json import trace_object
 from wsktrace.report.terminal import wrapped
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import clean
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from wsktrace.diff import Comparison, Shift, Side
     from wsktrace.report.comparison.parts import Section
 
-__all__ = ["as_object", "card", "render_json", "render_markdown", "render_text", "shift_object"]
+__all__ = ["as_object", "card", "render_json", "render_markdown", "render_text"]
 
 _BORDER = "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:10px 14px;max-width:72em;overflow-x:auto"
 _FONT = "font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"
@@ -105,8 +106,8 @@ def as_object(found: Comparison) -> dict[str, Any]:
             for c in found.changes
         ],
         "rules": {r.rule: {side: _verdicts(counts) for side, counts in (("a", r.a), ("b", r.b))} for r in found.rules},
-        "latency": [shift_object(s, found.by) for s in found.latency],
-        "sockets": [shift_object(s, ("category",)) for s in found.lifetimes],
+        "latency": [_shift_object(s, found.by) for s in found.latency],
+        "sockets": [_shift_object(s, ("category",)) for s in found.lifetimes],
         "counts": [
             {"kind": c.kind, "name": c.name, "a": c.a, "b": c.b, "a_per_s": c.a_per_s, "b_per_s": c.b_per_s}
             for c in found.counts
@@ -114,7 +115,7 @@ def as_object(found: Comparison) -> dict[str, Any]:
     }
 
 
-def shift_object(s: Shift, names: tuple[str, ...]) -> dict[str, Any]:
+def _shift_object(s: Shift, names: tuple[str, ...]) -> dict[str, Any]:
     """Return one shift; ``names`` says what its key holds."""
     return {
         **dict(zip(names, s.key, strict=True)),
@@ -143,12 +144,8 @@ def _verdicts(counts: tuple[int, int, int] | None) -> dict[str, int] | None:
 def _side(side: Side) -> dict[str, Any]:
     f = side.facts
     return {
-        "file": f.file,
-        "sha256": f.sha256,
-        "profile": f.profile,
-        "span_ns": f.span_ns,
+        **trace_object(f),
         "cpus": f.cpus,
         "judged": f.judged,
-        "losses": {"events": f.events_lost, "buffers": f.buffers_lost, "damaged_buffers": f.damaged_buffers},
         "trust": " · ".join(f.losses) or "nothing lost, nothing damaged",
     }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsktrace.decode.events import EventBatch
     from wsktrace.decode.fields import Field
 
-__all__ = ["batch_table", "events_table", "ordered_tables"]
+__all__ = ["events_table", "ordered_tables"]
 
 #: Events of one table with a hundred columns that are made at a time.
 _CELLS: Final = 4_000_000
@@ -37,7 +37,7 @@ def events_table(batches: Iterable[EventBatch]) -> pa.Table:
     """Return all events as one table in the order of time; fields of one name and several types become strings."""
     import pyarrow as pa
 
-    parts = [batch_table(batch) for batch in batches]
+    parts = [_batch_table(batch) for batch in batches]
     if not parts:
         return _base_schema().empty_table()
     schema = _union([part.schema for part in parts])
@@ -59,7 +59,7 @@ def ordered_tables(batches: Iterable[EventBatch]) -> Iterator[pa.Table]:
         schemas: list[pa.Schema] = []
         times: list[NDArray[np.int64]] = []
         for batch in batches:
-            part = batch_table(batch)
+            part = _batch_table(batch)
             with pa.ipc.new_file(str(Path(folder) / f"{len(times)}.arrow"), part.schema) as out:
                 out.write_table(part)
             schemas.append(part.schema)
@@ -118,7 +118,7 @@ def _base_schema() -> pa.Schema:
     return pa.schema(columns)
 
 
-def batch_table(batch: EventBatch) -> pa.Table:
+def _batch_table(batch: EventBatch) -> pa.Table:
     """Return the events of a batch; columns of fields bear their names, ``field.time`` where such a column exists."""
     import pyarrow as pa
 

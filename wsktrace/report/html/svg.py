@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["svg_element", "svg_of"]
+__all__ = ["svg_of"]
 
 #: Parts of a style that become attributes; others (families of fonts) are the page's.
 _KEPT = (
@@ -40,10 +40,10 @@ def svg_of(figure: Figure, *, title: str, prefix: str) -> str:
     held = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "wsktrace", "svg.fonttype": "none", "svg.image_inline": True}):
         figure.savefig(held, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return svg_element(held.getvalue(), title=title, prefix=prefix)
+    return _svg_element(held.getvalue(), title=title, prefix=prefix)
 
 
-def svg_element(data: bytes, *, title: str, prefix: str) -> str:
+def _svg_element(data: bytes, *, title: str, prefix: str) -> str:
     """Return the bytes of an SVG file as an element that can stand in a page."""
     from xml.etree.ElementTree import Element, SubElement, tostring
 

@@ -10,7 +10,7 @@ from wsktrace.decode.moments import moment_of
 from wsktrace.errors import UsageError
 from wsktrace.files import written_whole
 from wsktrace.report.perfetto.timeline import Window, Written, write
-from wsktrace.units import read_address
+from wsktrace.units import read_which
 
 if TYPE_CHECKING:
     import os
@@ -22,7 +22,7 @@ __all__ = ["Choice", "choose", "deliver", "save"]
 
 
 class Choice(TypedDict):
-    """The part of a trace that is shown: the address of a socket, or None for all; from when until when."""
+    """The part of a trace that is shown: a socket by address or id, or None for all; from when until when."""
 
     socket: int | None
     window: Window
@@ -30,10 +30,6 @@ class Choice(TypedDict):
 
 def choose(facts: TraceFacts, *, socket: int | str | None, since: str | None, until: str | None) -> Choice:
     """Return what was chosen; ``UsageError`` for an address or a time that is none."""
-    if isinstance(socket, str):
-        text, socket = socket, read_address(socket)
-        if socket is None:
-            raise UsageError(f"{text!r} is no address, such as ffff8001`23456780 or 0xffff800123456780")
     whole = Window()
     start = facts.start_ns or 0
     window = Window(
@@ -42,7 +38,7 @@ def choose(facts: TraceFacts, *, socket: int | str | None, since: str | None, un
     )
     if window.until <= window.since:
         raise UsageError(f"the time from {since} until {until} is empty")
-    return Choice(socket=socket, window=window)
+    return Choice(socket=None if socket is None else read_which(socket)[0], window=window)
 
 
 def deliver(

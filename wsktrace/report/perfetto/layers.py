@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BEGIN",
-    "COUNTER",
     "END",
     "INSTANT",
     "Layer",
@@ -37,7 +36,7 @@ __all__ = [
 ]
 
 #: Types of TrackEvent. Source: protos/perfetto/trace/track_event/track_event.proto, TrackEvent.Type.
-BEGIN, END, INSTANT, COUNTER = 1, 2, 3, 4
+BEGIN, END, INSTANT = 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from wsktrace.arrays import among
 from wsktrace.errors import UsageError
 from wsktrace.report.perfetto.irps import irp_layers, socket_layers, socket_span
 from wsktrace.report.perfetto.lanes import FOREVER
@@ -30,7 +31,7 @@ from wsktrace.report.perfetto.packets import PacketWriter
 from wsktrace.report.perfetto.threads import thread_layers
 from wsktrace.report.words import providers_seen
 from wsktrace.stats.outstanding import spans
-from wsktrace.units import address_text, clean, time_text
+from wsktrace.units import clean, time_text, which_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def write(
         facts: of the trace.
         tables: gives the tables of the trace; nothing else of it is read.
         out: where to.
-        socket: address of a socket: only it, its IRPs and what ran for these are drawn.
+        socket: address or id of a socket: only it, its IRPs and what ran for these are drawn.
         window: only what reaches into it is drawn, and that whole.
 
     Raises:
@@ -129,14 +130,12 @@ def _nothing(facts: TraceFacts) -> str:
 
 
 def _of_socket(
-    address: int, sockets: pa.Table, irps: pa.Table, operations: pa.Table
+    socket: int, sockets: pa.Table, irps: pa.Table, operations: pa.Table
 ) -> tuple[pa.Table, NDArray[np.bool_], pa.Table]:
-    """Return the sockets of an address, which IRPs are theirs, and the operations of these and of them."""
-    from wsktrace.arrow import matching
-
-    held = matching(sockets, "socket", address)
+    """Return the sockets of an address or id, which IRPs are theirs, and the operations of these and of them."""
+    held = sockets.filter(_mask(among(sockets, "socket", [socket]) | among(sockets, "socket_id", [socket])))
     if not held.num_rows:
-        raise UsageError(f"no socket {address_text(address)} in this trace; see the table sockets")
+        raise UsageError(f"no socket {which_text(socket)} in this trace; see the table sockets")
     ids = held.column("socket_id")
     theirs = _among(irps, "socket_id", ids)
     used = irps.column("irp_id").filter(_mask(theirs))
@@ -185,7 +184,7 @@ def _findings(findings: pa.Table, ids: NDArray[np.uint64], socket: int | None) -
 
 def _cut(socket: int | None, window: Window) -> str:
     """Return what is shown, in words; empty where it is everything."""
-    parts = [] if socket is None else [f"socket {address_text(socket)}"]
+    parts = [] if socket is None else [f"socket {which_text(socket)}"]
     if window.since > Window().since:
         parts.append(f"from {time_text(window.since)}")
     if window.until < Window().until:

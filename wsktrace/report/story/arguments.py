@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wsktrace.report.story.rows import Operation
 
-__all__ = ["argument", "bits", "control_code", "event_mask", "irql_name", "protocol", "socket_type"]
+__all__ = ["argument", "bits", "control_code", "irql_name", "protocol", "socket_type"]
 
 TYPES: Final = {c.SOCK_STREAM: "SOCK_STREAM", c.SOCK_DGRAM: "SOCK_DGRAM", c.SOCK_RAW: "SOCK_RAW"}
 PROTOCOLS: Final = {
@@ -103,7 +103,7 @@ def control_code(op: str, code: int, request: int | None = None, level: int | No
     return f"option 0x{code:x}{at}"
 
 
-def event_mask(value: int) -> str:
+def _event_mask(value: int) -> str:
     """Return an EventMask by names."""
     foreign = " of another NPI" if value & c.FOREIGN_NPI else ""
     return bits(value & ~c.FOREIGN_NPI, _EVENTS) + foreign
@@ -132,7 +132,7 @@ def _input(row: Operation, value: int) -> str:
         ("WskControlClient", c.WSK_SET_STATIC_EVENT_CALLBACKS),
         ("WskControlSocket", c.SO_WSK_EVENT_CALLBACK),
     ):
-        return event_mask(value)
+        return _event_mask(value)
     if (row.op, code) in _TAKE_DESCRIPTORS:
         return f"security descriptor {address_text(value)}"
     return f"input value 0x{value:x}" if row.arg("input_size") else ""

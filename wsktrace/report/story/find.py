@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.schema import TABLES
-from wsktrace.units import address_text, clean, read_address
+from wsktrace.units import address_text, read_which
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["uses"]
 
-_ID: Final = re.compile(r"#(\d{1,19})|(\d{1,7})")
 _NAMES: Final = {"irps": ("irp", "an IRP"), "sockets": ("socket", "a socket")}
 _HIGH: Final = 0xFFFFFFFF00000000
 _MOST: Final = 3
@@ -30,15 +28,10 @@ def uses(index: Index, table: str, which: int | str) -> list[int]:
     """Return the ids of ``table`` that an id or address means, oldest first; ``UsageError`` as ``Stories.uses``."""
     column, what = _NAMES[table]
     held = index.irps if table == "irps" else index.sockets
-    number = which if isinstance(which, int) else _id(which)
-    if number is not None:
-        (index.irp if table == "irps" else index.socket)(number)  # tells which ids there are
-        return [number]
-    address = read_address(str(which))
-    if address is None:
-        raise UsageError(
-            f"{clean(which)!r} is no address and no id; give an address such as ffff8001`23456780, or '#17' for row 17"
-        )
+    address, is_id = read_which(which)
+    if is_id:
+        (index.irp if table == "irps" else index.socket)(address)  # tells which ids there are
+        return [address]
     addresses = held.values(column)
     at = np.flatnonzero((addresses == np.uint64(address)) & held.known(column))
     if not len(at) and address & _HIGH == _HIGH:  # of a 32-bit trace, as debuggers extend it
@@ -47,11 +40,6 @@ def uses(index: Index, table: str, which: int | str) -> list[int]:
         raise UsageError(f"{address_text(address)} is not {what} of this trace{_instead(index, table, address)}")
     found: list[int] = held.values(f"{column}_id")[at].tolist()
     return sorted(found)
-
-
-def _id(which: str) -> int | None:
-    found = _ID.fullmatch(which.strip().strip("\"'"))
-    return None if found is None else int(found[1] or found[2])
 
 
 def _instead(index: Index, table: str, address: int) -> str:

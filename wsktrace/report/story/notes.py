@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from wsktrace.report.story.index import Index
 __all__ = ["findings", "gaps", "irp_end", "outstanding", "socket_end", "still_outstanding"]
 
-#: A line, and the operation that it stands behind; None: by its time.
-Placed = "tuple[int | None, Line]"
 _MOST_NAMES: Final = 4
 _MOST_GAPS: Final = 10
 _MOST_OUTSTANDING: Final = 20

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wsktrace.report.story.told import Line, Story
 
-__all__ = ["as_object", "elapsed", "json_lines", "json_text", "mark", "markdown", "text"]
+__all__ = ["as_object", "elapsed", "json_lines", "json_text", "mark", "markdown", "severity", "text"]
 
 #: Columns in front of what happened: time, elapsed, CPU, thread, sign.
 _BEFORE_TEXT: Final = 2 + 15 + 1 + 10 + 2 + 3 + 2 + 6 + 2 + 2
