@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -15,7 +16,8 @@ from wsktrace.wsk.profile import load_profile, with_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 STUCK = """
 driver
@@ -256,3 +258,18 @@ def test_the_rules_table_tells_why_rules_are_undecided(tmp_path: Path) -> None:
     reasons = counts[["u_cap", "u_start", "u_lost", "u_order", "u_alias", "u_end"]].sum(axis=1)
     assert (reasons == counts.unknown).all()
     assert (counts.checked == counts["pass"] + counts.fail + counts.unknown).all()
+
+
+@pytest.mark.parametrize("name", ["hang", "midway", "many_faults"])
+def test_asking_for_more_does_not_renumber_the_findings(name: str) -> None:
+    """``show --finding N`` must find what ``check`` listed as N, whatever either was asked for."""
+
+    def numbered(**asked: bool) -> dict[int, str]:
+        with wsktrace.open(SAMPLES / f"{name}.etl", **asked) as trace:
+            return dict(zip(trace.findings.finding_id, trace.findings.fingerprint, strict=True))
+
+    plain = numbered()
+    for asked in ({"unknown": True}, {"notes": True}, {"unknown": True, "notes": True}):
+        more = numbered(**asked)
+        assert len(more) > len(plain) or not asked.get("unknown")
+        assert plain.items() <= more.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +77,24 @@ def render(
         if coverage:
             page.title("Coverage")
             page.lines += coverage_lines(rows(tables("rules")))
-    broken = [f["rule"] for f in findings if f["verdict"] in ("fail", "suspect")]
-    if broken:
-        page.lines += ["", f"wsktrace rule {next(iter(by_rule(findings, 'fail')), broken[0])}   explains a rule"]
+    page.lines += _next(facts.file, findings)
     return "\n".join(page.lines) + "\n"
+
+
+def _next(file: str, findings: list[dict[str, Any]]) -> list[str]:
+    """Return the commands that tell more of the worst finding; nothing where there is none."""
+    counted = [f for f in findings if f["ignored"] is None]
+    groups = by_rule(counted, "fail") or by_rule(counted, "suspect")
+    if not groups:
+        return []
+    rule, found = next(iter(groups.items()))
+    first = next((f for f in found if f["follows_from"] is None), found[0])
+    commands = (
+        (f"wsktrace show {shlex.quote(clean(file))} --finding {first['finding_id']}", "tells the story of the first"),
+        (f"wsktrace rule {rule}", "explains its rule"),
+    )
+    width = max(len(command) for command, _ in commands)
+    return ["", *(f"{command:<{width}}   {what}" for command, what in commands)]
 
 
 def _head(page: _Page, facts: TraceFacts) -> None:

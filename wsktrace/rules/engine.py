@@ -39,7 +39,8 @@ def judge(
 
     ``unknown`` lists the instances that cannot be decided too, ``notes`` what is legal and worth knowing; at most
     ``most_unknown`` of each per rule and load (all are counted). Findings come in the order of time, then of the
-    registry; those that follow from others say from which.
+    registry, those that are listed only where asked for behind the others; those that follow from others say from
+    which.
     """
     result = Judgement()
     facts = [Facts(life) for life in lives.lives]
@@ -49,10 +50,17 @@ def judge(
         result.rules[rule.id] = rule
         for fact in facts:
             _tally(rule, fact, rule.judge(fact), counts, result.findings, listed)
-    result.findings.sort(key=lambda f: (f.time_ns, f.evidence[-1:]))
+    result.findings.sort(key=lambda f: (_listing(f, result.rules[f.rule]), f.time_ns, f.evidence[-1:]))
     result.findings = linked(result.findings, result.rules)
     result.shown = frozenset().union(*(_kinds(fact) for fact in facts))
     return result
+
+
+def _listing(finding: Finding, rule: Rule) -> int:
+    """Return where a finding stands, such that asking for more findings does not change the numbers of the others."""
+    if finding.verdict in ("fail", "suspect"):
+        return 0
+    return 3 if finding.verdict == "unknown" else 2 if rule.family != "trace" else 1
 
 
 def _kinds(fact: Facts) -> frozenset[str]:
