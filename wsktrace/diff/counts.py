@@ -87,7 +87,9 @@ def outstanding_peak(irps: pa.Table) -> int:
     outcome: Any = irps.column("outcome")
     opened: Any = pc.equal(outcome, pa.scalar("open"))
     ended = pc.coalesce(*(irps.column(name) for name in ("complete_time", "return_time", "issue_time")))
-    begun, done = _ints(irps.column("issue_time")), _ints(ended.filter(pc.invert(opened)))
+    begun = _ints(irps.column("issue_time"))
+    # where the clocks of two processors disagree, a completion may stand before its call
+    done = np.maximum(_ints(ended), begun)[~_bools(opened)]
     order = np.lexsort((np.repeat([1, 0], [len(begun), len(done)]), np.concatenate([begun, done])))
     steps = np.repeat([1, -1], [len(begun), len(done)])[order]
     return int(np.cumsum(steps).max(initial=0))
@@ -103,6 +105,10 @@ def _ints(column: Any) -> Any:
     import pyarrow as pa
 
     return np.asarray(column.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
+
+
+def _bools(column: Any) -> Any:
+    return np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _grouped(table: pa.Table, *names: str) -> dict[tuple[str, ...], int]:

@@ -128,7 +128,7 @@ def irp_samples(
     held: dict[Key, Sample] = {}
     for leg in _LEGS:
         column = LEGS[leg]
-        values, known = _ints(irps.column(column)), flags(irps.column(column))
+        values, known = _spans(irps.column(column))
         open_of_op = np.bincount(op_codes[unseen & ~known], minlength=len(op_names))
         for at, name in enumerate(names):
             rows = order[starts[at] : starts[at + 1]]
@@ -144,7 +144,7 @@ def irp_samples(
 def lifetime_samples(sockets: pa.Table) -> dict[Key, Sample]:
     """Return the lifetimes of sockets by category; those that were not closed count as open."""
     codes, words = words_of(sockets.column("category"), "unknown")
-    values, known = _ints(sockets.column("lifetime_ns")), flags(sockets.column("lifetime_ns"))
+    values, known = _spans(sockets.column("lifetime_ns"))
     alive = flags(sockets.column("open_time")) & ~flags(sockets.column("close_time"))
     order = np.argsort(_ints(sockets.column("open_time")), kind="stable")
     held: dict[Key, Sample] = {}
@@ -167,6 +167,12 @@ def _ints(column: Any) -> NDArray[np.int64]:
 
     held = column.cast(pa.int64()).fill_null(0).combine_chunks()
     return np.asarray(held.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _spans(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return durations and which are known: those below zero, by clocks of processors that disagree, are not."""
+    values = _ints(column)
+    return values, flags(column) & (values >= 0)
 
 
 def _equal(column: Any, word: str) -> NDArray[np.bool_]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from wsktrace.schema_judged import RUNNING
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -61,6 +63,10 @@ class Side:
             return True
         return "gap" in self.tables("quality").column("item").unique().to_pylist()
 
+    def late(self) -> bool:
+        """Return whether a driver was running before the trace began."""
+        return RUNNING in self.tables("quality").column("detail").unique().to_pylist()
+
 
 def cautions(a: Side, b: Side) -> list[str]:
     """Return what makes the two hard to compare, a sentence each; A is the reference."""
@@ -74,6 +80,11 @@ def cautions(a: Side, b: Side) -> list[str]:
             told.append(
                 f"events are missing in {name}: its counts are too low, what it does not show may still be there"
             )
+    if a.late() != b.late():
+        late, other = ("A", "B") if a.late() else ("B", "A")
+        told.append(
+            f"{late} began when the driver was running, {other} before it: {late} shows nothing of the beginning"
+        )
     if a.facts.profile != b.facts.profile:
         told.append(f"different profiles: {a.facts.profile} and {b.facts.profile}")
     if a.facts.cpus != b.facts.cpus:
