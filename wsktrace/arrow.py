@@ -103,7 +103,11 @@ def to_pandas(held: pa.Table) -> pd.DataFrame:
 
 
 def words(codes: NDArray[Any], names: Sequence[str], known: NDArray[np.bool_] | None = None) -> pa.Array[Any]:
-    """Return codes as a dictionary-encoded column of their names; null where not known."""
+    """Return codes as a dictionary-encoded column of their names, each name once; null where not known."""
+    if len(once := dict.fromkeys(names)) < len(names):
+        place = {name: at for at, name in enumerate(once)}
+        codes = np.array([place[name] for name in names], np.int32)[codes]
+        names = list(once)
     codes = codes.astype(np.int32) if known is None else np.where(known, codes, 0).astype(np.int32)
     return pa.DictionaryArray.from_arrays(_numbers(codes, pa.int32(), known), _strings(names))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from wsktrace.schema_columns import Column, Table, address, key, ns, time
 
-__all__ = ["FINDINGS", "LATENCY", "QUALITY", "RULES"]
+__all__ = ["FINDINGS", "LATENCY", "QUALITY", "RULES", "RUNNING"]
+
+#: ``quality.detail`` of the edge of a load whose beginning is not in the trace.
+RUNNING = "the driver was running before the trace began"
 
 FINDINGS = Table(
     "findings",

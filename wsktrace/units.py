@@ -78,6 +78,8 @@ def duration_text(ns: float | None) -> str:
     """Return a duration with three digits and its unit: ``41 µs``, ``1.93 ms``, ``4.2 s``, ``5 min 12 s``."""
     if ns is None:
         return "-"
+    if ns < 0:
+        return f"-{duration_text(-ns)}"
     if ns >= 90 * _NS_PER_SECOND:
         return span_text(int(ns))
     for limit, unit in ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (_NS_PER_SECOND, "s")):

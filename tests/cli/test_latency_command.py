@@ -13,6 +13,7 @@ import wsktrace
 from wsktrace.cli.main import run
 from wsktrace.cli.output import fit
 from wsktrace.report.latency import sparkline
+from wsktrace.testing.driver import busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,3 +157,13 @@ def test_names_from_a_trace_steer_no_terminal(made: Any, capsys: pytest.CaptureF
     made({"irps": [irp(1, "Wsk\x1b[31mEvil$x$", 0, took=10)]}, file="a\x1b$b$.etl")
     assert "\x1b" not in _out(capsys, "t.etl", "-o", str(tmp_path / "a.png"))
     assert (tmp_path / "a.png").stat().st_size
+
+
+def test_completions_before_their_calls_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Where the clocks of processors disagree by more than a call takes."""
+    path = tmp_path / "skewed.etl"
+    path.write_bytes(busy(7, sockets=12, skew=400_000).etl())
+    with wsktrace.open(path) as trace:
+        assert (trace.irps.total_ns < 0).any()
+    text = " ".join(_out(capsys, str(path), "--by", "all").split())
+    assert "completed before the call by processors' clocks that disagree" in text

@@ -16,6 +16,7 @@ from wsktrace.diff import Side, compare
 from wsktrace.diff.counts import outstanding_peak
 from wsktrace.errors import UsageError
 from wsktrace.report.comparison.render import card, render_json, render_markdown, render_text
+from wsktrace.schema_judged import RUNNING
 from wsktrace.testing.driver import busy
 from wsktrace.testing.etl_writer import TraceOptions, write_native
 from wsktrace.testing.faults import FAULTS, inject_many
@@ -116,6 +117,9 @@ def test_most_outstanding_by_hand(faked: Any) -> None:
         irp(6, "WskReceive", 20),  # open
     ]
     assert outstanding_peak(faked({"irps": rows}).arrow("irps")) == 3
+    # by the clocks of other processors some were completed before they were issued; they take nothing from the others
+    early = [irp(number, "WskSend", 14, took=-4) for number in (7, 8, 9)]
+    assert outstanding_peak(faked({"irps": [*rows, *early]}).arrow("irps")) == 3
     assert outstanding_peak(faked({"irps": []}).arrow("irps")) == 0
     assert outstanding_peak(faked({"irps": rows[3:]}).arrow("irps")) == 2
 
@@ -162,6 +166,49 @@ def test_a_finding_in_both_traces(
     assert why in found["fail"].why
     assert exit_status(compared(*sides), ["new"]) == (change == "new")
     assert exit_status(compared(*sides), ["first-seen"]) == (change == "first seen")
+
+
+EDGE = {"item": "edge", "name": "load 0", "value": 0, "start": START}
+FROM_THE_BEGINNING = EDGE | {"detail": "the driver's beginning is in the trace"}
+LATE = EDGE | {"detail": RUNNING}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "fail", "suspect"),
+    [
+        (FROM_THE_BEGINNING, FROM_THE_BEGINNING, ("new", "gone"), ("new", "gone")),
+        (LATE, LATE, ("new", "gone"), ("new", "gone")),
+        (LATE, FROM_THE_BEGINNING, ("first seen", "gone"), ("first seen", "gone")),
+        (FROM_THE_BEGINNING, LATE, ("new", "not seen"), ("first seen", "not seen")),
+    ],
+)
+def test_what_a_late_start_leaves_out(faked: Any, a: Any, b: Any, fail: Any, suspect: Any) -> None:
+    """What happened at the beginning cannot be in a trace that began later."""
+    for verdict, changes in (("fail", fail), ("suspect", suspect)):
+        held = {"findings": [finding(0, RULE, verdict=verdict)], "rules": [BROKEN]}
+        clean = {"rules": [KEPT]}
+        first, second = faked(clean | {"quality": [a]}), faked(held | {"quality": [b]}, sha256="b")
+        assert [c.change for c in compared(first, second).changes] == [changes[0]]
+        assert ("began when the driver was running" in render_text(compared(first, second))) == (a != b)
+        first, second = faked(held | {"quality": [a]}), faked(clean | {"quality": [b]}, sha256="b")
+        assert [c.change for c in compared(first, second).changes] == [changes[1]]
+
+
+def test_durations_below_zero_are_none(faked: Any) -> None:
+    """Clocks of processors may disagree; what is negative by them is left out, as in the table of latencies."""
+    irps = [irp(number, "WskSend", number, took=took) for number, took in enumerate([-5, 10, 20])]
+    sockets = [
+        {"socket_id": n, "socket": n, "load": 0, "origin": "socket", "irps": 0, "open_irps": 0, "birth_operation": n}
+        | {"lifetime_ns": span, "category": "datagram", "open_time": START, "close_time": START + span}
+        for n, span in enumerate([-7, 30])
+    ]
+    trace = faked({"irps": irps, "sockets": sockets})
+    found = compared(trace, trace)
+    assert {(s.a_count, s.a_ns) for s in found.latency if (s.leg, s.fraction) == ("total", 0.5)} == {(2, 10)}
+    assert {(s.a_count, s.a_ns) for s in found.lifetimes} == {(1, 30)}
+    assert {"op": "WskSend", "leg": "total", "count": 2} in [
+        {name: row[name] for name in ("op", "leg", "count")} for row in trace.arrow("latency").to_pylist()
+    ]
 
 
 def test_rules_that_one_trace_could_not_decide(faked: Any) -> None:

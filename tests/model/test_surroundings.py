@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wsktrace.etl.file import open_trace
@@ -192,6 +192,7 @@ def test_a_record_that_ends_early_says_nothing() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example([(0, 32, 0, 0), (0, 34, 0, 0)], [(0, 0), (0, 1)])  # asked for the block's beginning and within it
 @given(
     st.lists(
         st.tuples(st.integers(0, 40), st.sampled_from([32, 34]), st.integers(0, 3), st.sampled_from([0, 1])),

@@ -163,6 +163,17 @@ def test_every_control_code_and_event_has_its_name() -> None:
     assert control_code("WskControlSocket", 27, 0, 41) == "IPV6_V6ONLY"
 
 
+def test_a_completion_before_its_call_by_the_clocks() -> None:
+    call, done = operations(
+        [
+            row("WskSend", "enter", time=START + 5000, irp=5),
+            row("IrpComplete", "complete", time=START, irp=5, status=0, cpu=2, tid=9),
+        ]
+    )
+    told = sentence(done, Surroundings(issued=call, names_irp=False))
+    assert "5 µs before the call by the processors' clocks: on another thread" in told
+
+
 def test_where_a_completion_runs() -> None:
     call, back, *done = operations(
         [

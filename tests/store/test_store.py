@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -199,3 +200,13 @@ def test_columns_become_arrow_by_the_schema() -> None:
     )
     assert quality.column("cpu").to_pylist() == [7, None]
     assert quality.column("detail").to_pylist() == [None, None]
+
+
+def test_equal_words_are_one_word() -> None:
+    """pandas refuses a dictionary with a word twice; several codes may mean the same, such as reasons of doubt."""
+    from wsktrace.arrow import words
+
+    held = words(np.array([0, 1, 2, 1], np.int64), ["U-CAP", "U-LOST", "U-CAP"], np.array([True, True, True, False]))
+    assert held.to_pylist() == ["U-CAP", "U-LOST", "U-CAP", None]
+    assert held.dictionary.to_pylist() == ["U-CAP", "U-LOST"]
+    assert list(pa.table({"doubt": held}).to_pandas()["doubt"][:2]) == ["U-CAP", "U-LOST"]

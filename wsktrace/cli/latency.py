@@ -87,8 +87,7 @@ def command(
     ):
         by = by if op is None or "op" in by else ("op", *by)
         table = _chosen(opened, op, by, legs)
-        doubtful = opened.arrow("irps").column("doubt")
-        told: dict[str, Any] = {"by": by, "doubtful": len(doubtful) - doubtful.null_count}
+        told: dict[str, Any] = {"by": by, **_odd(opened)}
         text = as_text(table, opened.summary, **told, width=terminal_width())
         if target is not None:
             emit_bytes(_file(opened, table, form, plot or "latency", op, legs, told), target)
@@ -110,6 +109,19 @@ def _chosen(trace: Trace, op: str | None, by: tuple[str, ...], legs: tuple[str, 
         known = ", ".join(operations_of(table)) or "none"
         raise UsageError(f"no use of an IRP by {op!r} in this trace; there are of: {known}")
     return chosen
+
+
+def _odd(trace: Trace) -> dict[str, int]:
+    """Return how many uses of IRPs are in doubt, and how many were completed before their call."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    irps = trace.arrow("irps")
+    negative: Any = pc.less(irps.column("total_ns"), pa.scalar(0, pa.int64()))
+    return {
+        "doubtful": irps.num_rows - irps.column("doubt").null_count,
+        "backwards": int(pc.sum(negative).as_py() or 0),
+    }
 
 
 def _file(

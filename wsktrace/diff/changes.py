@@ -54,6 +54,8 @@ def changes(a: Side, b: Side) -> list[Change]:
     found_a, found_b = _groups(a), _groups(b)
     rules_a, rules_b = _rules(a), _rules(b)
     lossy_a, lossy_b = a.lossy(), b.lossy()
+    late_a, late_b = a.late(), b.late()
+    short_a, short_b = late_a and not late_b, late_b and not late_a
     broken_a, broken_b = ({rule for _, rule, _ in found} for found in (found_a, found_b))
     held = []
     for verdict, rule, fingerprint in found_a.keys() | found_b.keys():
@@ -62,12 +64,14 @@ def changes(a: Side, b: Side) -> list[Change]:
         if in_a and in_b:
             change, why = "kept", ""
         elif in_b:
-            change, why = _appeared(verdict, other in found_a, _blind(lossy_a, rules_a.get(rule), fingerprint))
+            change, why = _appeared(verdict, other in found_a, _blind(lossy_a, short_a, rules_a.get(rule), fingerprint))
             if change == "new" and lossy_b and (verdict == "suspect" or rule in broken_a):
                 change, why = "first seen", "events are missing in B, which may make it look so"
+            elif change == "new" and short_b and verdict == "suspect":
+                change, why = "first seen", "B began when the driver was running, which may make it look so"
         else:
             row = rules_b.get(rule)
-            change, why = _disappeared(verdict, other in found_b, _blind(lossy_b, row, fingerprint))
+            change, why = _disappeared(verdict, other in found_b, _blind(lossy_b, short_b, row, fingerprint))
             if change == "gone" and lossy_a and rule in broken_b:
                 change, why = "not seen", "events are missing in A: B may show it otherwise"
             elif change == "gone" and row is not None:
@@ -127,10 +131,12 @@ def _disappeared(verdict: str, otherwise: bool, blind: str) -> tuple[str, str]:
     return ("not seen", f"B cannot tell: {blind}") if blind else ("gone", "")
 
 
-def _blind(lossy: bool, row: Mapping[str, Any] | None, fingerprint: str) -> str:
+def _blind(lossy: bool, short: bool, row: Mapping[str, Any] | None, fingerprint: str) -> str:
     """Return why a trace cannot show that a rule is kept where a finding of that fingerprint would be; "" if it can."""
     if lossy:
         return "events are missing"
+    if short:
+        return "it began when the driver was running, the other before"
     if row is None:
         return "the rule was not judged"
     kinds = {word.partition("=")[0] for word in fingerprint.split()[1:]}

@@ -126,7 +126,8 @@ def irp_samples(
     held: dict[Key, Sample] = {}
     for leg in _LEGS:
         column = LEGS[leg]
-        values, has = numbers(irps, column, 0), known(irps, column)
+        values = numbers(irps, column)
+        has = values >= 0  # below zero: by clocks of processors that disagree
         open_of_op = np.bincount(op_codes[unseen & ~has], minlength=len(op_names))
         for at, name in enumerate(names):
             rows = order[starts[at] : starts[at + 1]]
@@ -142,7 +143,8 @@ def irp_samples(
 def lifetime_samples(sockets: pa.Table) -> dict[Key, Sample]:
     """Return the lifetimes of sockets by category; those that were not closed count as open."""
     codes, words = words_of(sockets.column("category"), "unknown")
-    values, has = numbers(sockets, "lifetime_ns", 0), known(sockets, "lifetime_ns")
+    values = numbers(sockets, "lifetime_ns")
+    has = values >= 0
     alive = known(sockets, "open_time") & ~known(sockets, "close_time")
     order = np.argsort(numbers(sockets, "open_time", 0), kind="stable")
     held: dict[Key, Sample] = {}

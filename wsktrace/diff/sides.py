@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wsktrace.schema_judged import RUNNING
+
 if TYPE_CHECKING:
     from wsktrace.arrow import Tables
     from wsktrace.facts import TraceFacts
@@ -26,6 +28,10 @@ class Side:
         """Return whether events are known to be missing: lost, damaged, or numbers of the driver's counter left out."""
         return bool(self.facts.losses) or "gap" in self.tables("quality").column("item").unique().to_pylist()
 
+    def late(self) -> bool:
+        """Return whether a driver was running before the trace began."""
+        return RUNNING in self.tables("quality").column("detail").unique().to_pylist()
+
 
 def cautions(a: Side, b: Side) -> list[str]:
     """Return what makes the two hard to compare, a sentence each; A is the reference."""
@@ -39,6 +45,11 @@ def cautions(a: Side, b: Side) -> list[str]:
             told.append(
                 f"events are missing in {name}: its counts are too low, what it does not show may still be there"
             )
+    if a.late() != b.late():
+        late, other = ("A", "B") if a.late() else ("B", "A")
+        told.append(
+            f"{late} began when the driver was running, {other} before it: {late} shows nothing of the beginning"
+        )
     if a.facts.profile != b.facts.profile:
         told.append(f"different profiles: {a.facts.profile} and {b.facts.profile}")
     if a.facts.cpus != b.facts.cpus:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsktrace.model.filefacts import FOREVER, NEVER
+from wsktrace.schema_judged import RUNNING
 
 if TYPE_CHECKING:
     from wsktrace.model.lives import Lives
@@ -78,9 +79,7 @@ def quality_columns(reading: Reading, lives: Lives) -> dict[str, Any]:
             name,
             0,
             start=int(time[0]),
-            detail="the driver's beginning is in the trace"
-            if cover.birth >= 0
-            else "the driver was running before the trace began",
+            detail="the driver's beginning is in the trace" if cover.birth >= 0 else RUNNING,
         )
         if cover.end_ns > NEVER:
             row("edge", name, 0, end=cover.end_ns, detail="until here the absence of an event is evidence")

@@ -361,13 +361,13 @@ def _covering(
     count[np.cumsum(count) > _MOST_PAIRS] = 0
     blocks = np.flatnonzero(count > 0)
     which, who = _spread(blocks, low[blocks], count[blocks])
-    frees = np.flatnonzero(np.isin(pool.what, _FREED) & (count == 0) & np.isin(entry, entry[blocks]))
+    frees = np.flatnonzero(np.isin(pool.what, _FREED) & np.isin(entry, entry[blocks]))
     if len(frees):
         pairs = np.unique(np.stack([entry[which], who.astype(np.uint64)], axis=1), axis=0)
         first = np.searchsorted(pairs[:, 0], entry[frees], side="left")
         more, place = _spread(frees, first, np.searchsorted(pairs[:, 0], entry[frees], side="right") - first)
         which, who = np.concatenate([which, more]), np.concatenate([who, pairs[place, 1].astype(np.int64)])
-    places = np.sort(who * n + which)
+    places = np.unique(who * n + which)
     return codes.astype(np.int64), places, places % n
 
 

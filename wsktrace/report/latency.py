@@ -44,6 +44,7 @@ def as_text(
     *,
     by: Sequence[str] = (),
     doubtful: int = 0,
+    backwards: int = 0,
     width: int | None = None,
 ) -> str:
     """Return the rows of a ``latency`` table as text, one a line, with a small histogram.
@@ -53,6 +54,7 @@ def as_text(
         facts: of its trace; what was lost is told below.
         by: what it is grouped by, in the order of columns; as the table's columns where empty.
         doubtful: how many uses of IRPs may not be what they seem (``irps.doubt``).
+        backwards: how many uses of IRPs were completed before their call, by clocks of processors that disagree.
         width: columns of the terminal, where it is known: fewer figures are printed where it is narrow.
     """
     rows = [row for row in table.to_pylist() if row["count"] or row["leg"] == "total" or row["absent_open"]]
@@ -78,10 +80,11 @@ def as_text(
     legs = [leg for leg in LEGS if any(row["leg"] == leg for row in rows)]
     lines.append("")
     for leg in legs:
-        told = f"{leg + ':':<8} {_LEG_NAMES[leg]}; {_without(table, leg)}"
+        told = f"{leg + ':':<8} {_LEG_NAMES[leg]}; {_without(table, leg, backwards)}"
         lines += wrapped(told, indent=9)
     if doubtful:
-        lines.append(f"{doubtful:,} uses of IRPs are in doubt: events of others may be among theirs (irps.doubt)")
+        told = "1 use of an IRP is in doubt" if doubtful == 1 else f"{doubtful:,} uses of IRPs are in doubt"
+        lines.append(f"{told}: events of others may be among their own (irps.doubt)")
     if facts.losses:
         lines.append(f"{trust(facts)[0]}: uses of IRPs whose events are missing are not in these figures")
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -142,17 +145,20 @@ def sparkline(row: dict[str, Any], low: int, high: int, cells: int = _CELLS) -> 
     return "".join(_BLOCKS[n - 1] if n else " " for n in level.tolist())
 
 
-def _without(table: pa.Table, leg: str) -> str:
+def _without(table: pa.Table, leg: str, backwards: int) -> str:
     """Return how many uses of IRPs have no such duration, and why."""
     names = ("uses", "absent", "absent_open", "absent_inline")
     rows = table.select(["leg", *names]).to_pylist()
     uses, absent, still, inline = (sum(row[name] for row in rows if row["leg"] == leg) for name in names)
     if not absent:
         return f"all {uses:,} uses of IRPs have one"
-    parts = [(still, "open at the end"), (inline, "completed before the call returned")]
-    parts.append((absent - sum(n for n, _ in parts), "failed at the call, or not seen"))
+    parts = [(still, "open at the end")]
     if leg == "pending":
-        parts[-1] = (parts[-1][0], "never said PENDING, or not seen")
+        parts.append((inline, "completed before the call returned"))
+    rest = "never said PENDING, or not seen" if leg == "pending" else "failed at the call, or not seen"
+    if leg == "total" and backwards:
+        rest = "failed at the call, not seen, or completed before the call by processors' clocks that disagree"
+    parts.append((absent - sum(n for n, _ in parts), rest))
     told = ", ".join(f"{n:,} {why}" for n, why in parts if n)
     return f"absent in {absent:,} of {uses:,} uses of IRPs: {told}"
 

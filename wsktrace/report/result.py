@@ -37,7 +37,7 @@ def shown(value: Any, kind: str) -> str:
     if kind in ("time", "status"):
         return str(plain(value, kind))
     if kind == "duration":
-        return duration_text(value) if value >= 0 else f"-{duration_text(-value)}"
+        return duration_text(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, bytes):

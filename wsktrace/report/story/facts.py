@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.story.arguments import bits, irql_name, protocol, socket_type
+from wsktrace.report.story.words import since
 from wsktrace.report.words import reason_text
 from wsktrace.units import address_text, clean, clock_text, duration_text
 from wsktrace.wsk.constants import family_name
@@ -46,12 +47,17 @@ def _left(index: Index, load: int, time_ns: int) -> str:
     return duration_text(max(index.extent.end_ns(load) - time_ns, 0))
 
 
+def after(ns: int) -> str:
+    """Return how long after its call something happened; the clocks of two processors may disagree about that."""
+    return f"after {duration_text(ns)}" if ns >= 0 else since(ns)
+
+
 def irp_facts(index: Index, irp: dict[str, Any]) -> Facts:
     """Return the facts of one use of an IRP."""
     back, done = irp["return_time"], irp["complete_time"]
     returned = "" if back is None else f"{irp['return_status_name'] or ''} after {duration_text(irp['call_ns'])}"
     if done is not None:
-        completed = f"{irp['completion_status_name'] or ''} after {duration_text(irp['total_ns'])}"
+        completed = f"{irp['completion_status_name'] or ''} {after(irp['total_ns'])}"
         completed += f", {irp['completion']}" if irp["completion"] == "inline" else ""
         completed += f"; {_where(irp['complete_tid'], irp['complete_cpu'])}"
     elif irp["outcome"] == "open":
@@ -103,7 +109,7 @@ def socket_facts(index: Index, socket: dict[str, Any]) -> Facts:
     if closing is not None:
         close = f"{clock_text(closing, date=True)} UTC"
         close += (
-            f", complete after {duration_text(socket['close_ns'])}"
+            f", complete {after(socket['close_ns'])}"
             if closed is not None
             else f", not complete in the {_left(index, socket['load'], closing)} until the end of the trace"
         )
@@ -119,7 +125,9 @@ def socket_facts(index: Index, socket: dict[str, Any]) -> Facts:
             "context": address_text(socket["context"]) if socket["context"] else "",
             "callbacks": "" if not members else bits(members, _MEMBERS).replace("|", ", "),
             "closed": close,
-            "lifetime": "" if socket["lifetime_ns"] is None else duration_text(socket["lifetime_ns"]),
+            "lifetime": ""
+            if (-1 if socket["lifetime_ns"] is None else socket["lifetime_ns"]) < 0
+            else duration_text(socket["lifetime_ns"]),
             "requests": f"{socket['irps']:,}"
             + (f", {socket['open_irps']:,} still open" if socket["open_irps"] else ""),
             "not certain": doubt(socket["doubt"]),

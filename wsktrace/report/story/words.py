@@ -12,7 +12,7 @@ from wsktrace.wsk import constants as c
 if TYPE_CHECKING:
     from wsktrace.report.story.rows import Operation
 
-__all__ = ["KINDS", "Surroundings", "sentence"]
+__all__ = ["KINDS", "Surroundings", "sentence", "since"]
 
 #: Phase of an operation → kind of a line.
 KINDS: Final = {
@@ -184,12 +184,19 @@ def _return(row: Operation, around: Surroundings) -> str:
     return _list(f"{head}{status}{_after(row, around.begun)}", _arguments(row, names) + objects)
 
 
+def since(ns: int) -> str:
+    """Return how long after its call something happened; the clocks of two processors may disagree about that."""
+    if ns < 0:
+        return f"{duration_text(-ns)} before the call by the processors' clocks"
+    return f"{duration_text(ns)} after the call"
+
+
 def _complete(row: Operation, around: Surroundings) -> str:
     status = f" with {row.status_name}" if row.status_name else ""
     issued, returned = around.issued, around.returned
     when = ""
     if issued is not None:
-        when = f" {duration_text(max(row.time - issued.time, 0))} after the call"
+        when = f" {since(row.time - issued.time)}"
         if around.inline:
             when += ", before that returned"
         elif returned is not None and returned.status == c.STATUS_PENDING:
