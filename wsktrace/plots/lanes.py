@@ -11,7 +11,7 @@ from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
 from wsktrace.plots.steps import spans_of
 from wsktrace.plots.style import COLOURS, HATCHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
 from wsktrace.stats.groups import words_of
-from wsktrace.units import address_text
+from wsktrace.units import address_text, duration_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +89,8 @@ def timeline(
     tidy(ax)
     trace_axis(ax, first, last)
     gaps = shade_gaps(ax, quality, first, last)
-    legend(ax, [*_handles(ax), *gaps])
+    later = 0 if end_ns is None else end_ns - last
+    legend(ax, [*_handles(ax, later), *gaps])
     told = [f"the first {len(bands):,} of {whole:,} sockets"] if len(bands) < whole else []
     told += [f"{hidden:,} later uses of IRPs not shown"] if hidden else []
     ax.set_title("; ".join(told), loc="left", fontsize=9)
@@ -149,10 +150,12 @@ def _rows_open(irps: pa.Table) -> NDArray[np.int64]:
     return np.flatnonzero(outcome == (words.index("open") if "open" in words else -1))
 
 
-def _handles(ax: Axes) -> list[Any]:
+def _handles(ax: Axes, later: int) -> list[Any]:
+    """Return what the legend explains; ``later``: how long (ns) the trace goes on after the picture."""
     from matplotlib.lines import Line2D
 
-    marks = {"|": "completion", ">": "open at the end", "x": "no completion seen"}
+    goes_on = f"open at the end,\n{duration_text(later)} after this picture" if later > 0 else "open at the end"
+    marks = {"|": "completion", ">": goes_on, "x": "no completion seen"}
     seen = {line.get_marker() for line in ax.lines if len(np.atleast_1d(line.get_xdata()))}
     ends = [Line2D([], [], color=OTHER, marker=m, linestyle="none", label=t) for m, t in marks.items() if m in seen]
     return [*ax.get_legend_handles_labels()[0], *ends]
