@@ -134,7 +134,7 @@ def test_bars_of_few_uses_do_not_flatten_the_others(faked: Any) -> None:
     table = faked({"irps": [*rows, irp(500, "WskBind", 0, took=3000), irp(501, "WskBind", 0)]}).arrow("latency")
     axes = multiples(table)
     assert axes[0].get_ylim()[1] < 20
-    assert {t.get_text() for t in axes[1].texts} == {"n=1 + 1 open  p50 3 µs", " ↑ 100 % "}
+    assert {t.get_text() for t in axes[1].texts} == {"n=1 + 1 open, p50 3 µs", " ↑ 100 % "}
     assert "p90 dashed" in axes[0].figure.get_supxlabel()
 
 

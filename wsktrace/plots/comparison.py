@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsktrace.plots.curves import curve, open_of, percent_axis
-from wsktrace.plots.histograms import LEG_NAMES, NOTHING
+from wsktrace.plots.histograms import NOTHING
 from wsktrace.plots.style import COLOURS, DASHES, chosen_axes, duration_axis, label, nothing, panels
 from wsktrace.stats.histogram import tells
-from wsktrace.stats.latency import histograms_of
+from wsktrace.stats.latency import LEG_NAMES, histograms_of
 from wsktrace.units import duration_text
 
 if TYPE_CHECKING:

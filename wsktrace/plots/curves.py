@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.plots.histograms import LEG_NAMES, NOTHING
+from wsktrace.plots.histograms import NOTHING
 from wsktrace.plots.style import COLOURS, DASHES, duration_axis, label, legend, nothing, one_axes, seconds, tidy
 from wsktrace.stats.histogram import tells
-from wsktrace.stats.latency import Group, histograms_of
+from wsktrace.stats.latency import LEG_NAMES, Group, histograms_of
 from wsktrace.units import duration_text
 
 if TYPE_CHECKING:

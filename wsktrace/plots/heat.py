@@ -8,10 +8,10 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.plots.columns import UNKNOWN, numbers, shade_gaps
-from wsktrace.plots.histograms import LEG_NAMES, NOTHING
+from wsktrace.plots.histograms import NOTHING
 from wsktrace.plots.style import COLOURS, SECOND, duration_axis, label, nothing, one_axes, seconds, tidy, trace_axis
 from wsktrace.stats.groups import words_of
-from wsktrace.stats.latency import LEGS
+from wsktrace.stats.latency import LEG_NAMES, LEGS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from wsktrace.errors import UsageError
 from wsktrace.plots.files import figure_of
 from wsktrace.plots.style import COLOURS, DASHES, chosen_axes, duration_axis, label, nothing, panels, seconds, tidy
 from wsktrace.stats.histogram import tells
-from wsktrace.stats.latency import LEGS, Group
+from wsktrace.stats.latency import LEG_NAMES, LEGS, Group
 from wsktrace.units import duration_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "LEG_NAMES",
     "LINES",
     "MARKS",
     "NOTHING",
@@ -35,7 +34,6 @@ __all__ = [
     "percentiles_text",
 ]
 
-LEG_NAMES = {"total": "issue → completion", "pending": "pending → completion", "call": "issue → return"}
 #: Column of ``latency`` → (its name, which share, how its line is drawn).
 MARKS = {"p50_ns": ("p50", 0.5, "-"), "p90_ns": ("p90", 0.9, "--"), "p99_ns": ("p99", 0.99, ":")}
 #: What the lines in a histogram are.
@@ -132,7 +130,7 @@ def multiples(
             told, side = f" ↑ {shares[name].max():.0f} % ", "left" if right else "right"
             ax.text(float(edges[bar + right]), 1.09 * top, told, fontsize=7, ha=side, va="top")
         ax.set_title(label(name), loc="left", fontsize=9, fontweight="bold", pad=14)
-        told = f"n={row['count']:,}{open_text(row)}  {percentiles_text(row, '  ', ('p50_ns', 'p99_ns'))}"
+        told = f"n={row['count']:,}{open_text(row)}, {percentiles_text(row, ', ', ('p50_ns', 'p99_ns'))}"
         ax.text(0, 1.02, told, transform=ax.transAxes, fontsize=7.5, va="bottom")
         _scale(ax, edges, top)
         ax.tick_params(labelsize=7)

@@ -7,6 +7,7 @@ from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING
 
+from wsktrace.stats.latency import LEG_NAMES
 from wsktrace.units import bytes_text, duration_text, span_text
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _METHOD = (
     recordings tell.""",
 )
 _ORDER = ("slower", "faster", "no shift shown", "too few to tell")
-_LEGS = {"total": "issue → completion", "pending": "pending → completion", "lifetime": "open → close"}
+_LEGS = LEG_NAMES | {"lifetime": "open → close"}
 _SIGNS = {"new": "✖", "first seen": "✖", "kept": "·", "not seen": "?", "gone": "-"}
 #: Characters of a message.
 _MOST = 110
