@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from faked_traces import DESCRIPTOR, FACTS, IRP, SOCKET, finding, irp, usual_rows
-from page_tools import Page, problems
+from page_tools import NO_PICTURES, Page, problems
 
 import wsktrace
 from wsktrace.facts import TraceFacts
@@ -54,12 +54,12 @@ def redacted(faked: Any) -> Callable[..., Redactor]:
 )
 def test_nothing_of_the_machine_is_left(name: str, pictures: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not pictures:
-        monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
+        monkeypatch.setattr(html_pictures, "pictures", lambda *_: NO_PICTURES)
     with wsktrace.open(SAMPLES / f"{name}.etl") as trace:
         path = f"/x/{name}.etl"
         told = provenance(trace.summary, trace.given, command=["wsktrace", path], names=frozenset({path}))
         hidden = trace.report(redact=True, made=told)
-        monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
+        monkeypatch.setattr(html_pictures, "pictures", lambda *_: NO_PICTURES)
         plain = trace.report(made=told)
         addresses = numbers(trace, "address")
         ids = numbers(trace, "tid", "complete_tid", "pid")
@@ -90,7 +90,7 @@ def test_pictures_show_tokens(faked: Any) -> None:
 
 
 def test_equal_addresses_have_equal_tokens(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
+    monkeypatch.setattr(html_pictures, "pictures", lambda *_: NO_PICTURES)
     rows = usual_rows()
     text = f"{address_text(SOCKET)} and {SOCKET:#X}, {IRP + 0x300:x}; on thread 4120 of {address_text(DESCRIPTOR)}"
     rows["findings"] = [finding(0, "WSK-SD-LEAK", irp=IRP + 0x300, irp_id=3, socket=SOCKET, message=text)]
@@ -169,7 +169,7 @@ def test_how_it_was_made(redacted: Callable[..., Redactor]) -> None:
 def test_messages_of_the_driver_are_hidden_too(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from wsktrace.report.story.told import Line
 
-    monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
+    monkeypatch.setattr(html_pictures, "pictures", lambda *_: NO_PICTURES)
 
     def messages(stories: list[Any]) -> list[Any]:
         from dataclasses import replace

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from faked_traces import START, finding, irp, usual_rows, verdicts
-from page_tools import Page, problems
+from page_tools import NO_PICTURES, Page, problems
 
 import wsktrace
 from wsktrace.report.html import findings as html_findings
@@ -51,7 +51,7 @@ def hang() -> str:
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return a maker of reports without pictures, which take their time."""
-    monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
+    monkeypatch.setattr(html_pictures, "pictures", lambda *_: NO_PICTURES)
     return lambda trace, **more: html.render(trace.summary, trace.arrow, **more)
 
 
@@ -157,12 +157,58 @@ def test_text_of_the_trace_stays_text(faked: Any, plain: Callable[..., str], bad
     assert problems(nothing) == []
 
 
+def test_latency_by_outcome_and_only_what_so_few_uses_tell(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_pictures, "pictures", lambda *_: NO_PICTURES)
+    rows = [irp(n, "WskSend", n, took=1000, outcome="failed" if n % 2 else "succeeded") for n in range(24)]
+    rows += [irp(30 + n, "WskBind", n, took=1000) for n in range(9)] + [irp(60, "WskConnect", 0)]
+    latency = section(faked({"irps": rows}).report(), "latency")
+    table = latency[: latency.index("</table>")]
+    told = [re.sub(r"<[^>]+>", "|", row).strip("|").split("|") for row in table.split("<tr")[2:]]
+    cells = [[cell for cell in row if cell.strip(" >") and "class=" not in cell] for row in told]
+    assert [row[:3] for row in cells if row[0] == "WskSend"] == [
+        ["WskSend", "all", "24"],
+        ["WskSend", "failed", "12"],
+        ["WskSend", "succeeded", "12"],
+    ]
+    assert "1 µs" in table
+    assert "p90" in table
+    assert "p99<" not in table
+    assert ["WskConnect", "0", "1"] in [row[:3] for row in cells]
+    assert "absent in 1 of 34 uses of IRPs: 1 open at the end" in latency
+    assert "pending → completion" in latency
+
+
+def test_a_heat_map_is_a_picture_in_the_page(hang: str) -> None:
+    held = section(hang, "latency")
+    assert held.count("data:image/png;base64,") == 2  # the map and its scale
+    assert "2 open at the end, for at least so long" in held
+    assert held.index("Over time") < held.index("By operation") < held.index("Which share took no longer")
+
+
+def test_many_sockets_are_folded_but_those_that_tell_something(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_pictures, "pictures", lambda *_: NO_PICTURES)
+    life = {"load": 0, "origin": "accept_event", "irps": 1, "birth_operation": 1, "socket": 0xFFFF}
+    rows = {"sockets": [{"socket_id": n, "open_irps": int(n == 7), **life} for n in range(40)]}
+    held = section(faked(rows).report(), "sockets")
+    open_, _, folded = held.partition('<details class="table">')
+    assert re.findall(r'<tr id="socket-(\d+)"', open_) == ["7"]
+    assert len(re.findall(r'<tr id="socket-', folded)) == 39
+    assert "accept event" in held
+
+
+def test_what_is_undecided_says_why_and_not_the_rule_again(plain: Callable[..., str]) -> None:
+    with wsktrace.open(SAMPLES / "midway.etl", unknown=True) as trace:
+        held = section(plain(trace), "undecided")
+    assert '</span> <span class="told">cannot be decided' not in held
+    assert "U-CAP: the trace does not carry what the rule needs" in held
+
+
 def test_pictures_keep_text_as_text(faked: Any) -> None:
     bad = "<script>alert(1)</script>\x00$x^2$"
     text = faked({"irps": [irp(1, bad, 5, took=40), irp(2, bad, 9)]}).report()
     assert problems(text) == []
     latency = section(text, "latency")
-    assert latency.count("<svg") == 1
+    assert latency.count("<svg") == 3  # over time, by operation, cumulative
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x00$x^2$" in latency
     assert "IRPs outstanding" in section(text, "lifetimes")
 

@@ -11,7 +11,7 @@ from faked_traces import irp
 from wsktrace.errors import UsageError
 from wsktrace.plots import as_file, compare, figure_of, latency, multiples
 from wsktrace.plots.comparison import shift_text
-from wsktrace.stats import Histogram
+from wsktrace.stats import Histogram, tells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def test_one_axes_an_operation_with_percentiles(faked: Any) -> None:
     assert ax.get_xscale() == "log"
     assert ax.get_title(loc="left") == "WskReceive"
     texts = [t.get_text() for t in ax.texts]
-    assert texts[0].startswith("issue → completion  n=2\np50 41.1 µs   p90 1.93 ms   p99 1.93 ms")
+    assert texts[0].startswith("issue → completion  n=2\np50 41.1 µs\nmax 1.93 ms")
     assert texts[1].startswith("pending → completion  n=2")
     marks = sorted(
         {
@@ -46,7 +46,7 @@ def test_one_axes_an_operation_with_percentiles(faked: Any) -> None:
             if len(line.get_xdata()) and line.get_transform() != ax.transAxes
         }
     )
-    assert marks == [4.1e-05, 0.00193]
+    assert marks == [4.1e-05]  # two durations have no p90
     low, high = ax.get_xlim()
     assert low < 41e-6 < 1.93e-3 < high
 
@@ -101,9 +101,12 @@ def test_cumulative_curves_are_those_of_the_raw_durations() -> None:
         at, share = line.get_xdata()[1:], line.get_ydata()[1:]
         assert np.allclose(share, np.searchsorted(raw, at, side="right") / len(raw) * 100)
         assert share[-1] == 100
-    marks = [line for line in ax.lines if len(line.get_xdata()) == 1][:3]
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 1][:2]
     raw = _raw(curves[0].get_label().split()[0]) / 1e9
-    for mark, fraction in zip(marks, (0.5, 0.9, 0.99), strict=True):
+    assert 10 <= len(raw) < 100  # too few for a p99
+    assert "p99" not in curves[0].get_label()
+    assert sum(len(line.get_xdata()) == 1 for line in ax.lines if line.get_ydata()[0] == 99) == 0
+    for mark, fraction in zip(marks, (0.5, 0.9), strict=True):
         assert mark.get_ydata()[0] == fraction * 100
         assert mark.get_xdata()[0] == pytest.approx(np.quantile(raw, fraction, method="inverted_cdf"), rel=0.01)
 
@@ -116,10 +119,28 @@ def test_two_traces_over_each_other(faked: Any) -> None:
     assert ax.texts[0].get_text().count("(−50 %)") == 2
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["slow.etl  n=100", "fast.etl  n=100"]
     assert [ax.get_title(loc="left") for ax in slower.plot.compare(faked({}))] == ["WskReceive"]
-    assert shift_text(Histogram.of([10]), Histogram.of([100])) == "p50 10 ns → 100 ns (×10)   p99 10 ns → 100 ns (×10)"
-    assert shift_text(Histogram.of([50]), Histogram.of([5])) == "p50 50 ns → 5 ns (÷10)   p99 50 ns → 5 ns (÷10)"
+    many, more = Histogram.of([10] * 100), Histogram.of([100] * 100)
+    assert shift_text(many, more) == "p50 10 ns → 100 ns (×10)   p99 10 ns → 100 ns (×10)"
+    assert shift_text(many, many) == "p50 10 ns → 10 ns (±0 %)   p99 10 ns → 10 ns (±0 %)"
+    assert shift_text(Histogram.of([10]), more) == "p50 10 ns → 100 ns (×10)"
+    assert shift_text(Histogram.of([50]), Histogram.of([5])) == "p50 50 ns → 5 ns (÷10)"
+    assert shift_text(Histogram.of([1]), Histogram.of([2150])) == "p50 1 ns → 2.15 µs (×2,150)"
     assert shift_text(None, Histogram.of([1]), ("a", "b")) == "only in b"
-    assert shift_text(Histogram.of([0]), Histogram.of([5])) == "p50 0 ns → 5 ns   p99 0 ns → 5 ns"
+    assert shift_text(Histogram.of([0]), Histogram.of([5])) == "p50 0 ns → 5 ns"
+
+
+def test_bars_of_few_uses_do_not_flatten_the_others(faked: Any) -> None:
+    rows = [irp(n, "WskReceive", 0, took=1000 << (n % 12)) for n in range(120)]
+    table = faked({"irps": [*rows, irp(500, "WskBind", 0, took=3000), irp(501, "WskBind", 0)]}).arrow("latency")
+    axes = multiples(table)
+    assert axes[0].get_ylim()[1] < 20
+    assert {t.get_text() for t in axes[1].texts} == {"n=1 + 1 open, p50 3 µs", " ↑ 100 % "}
+    assert "p90 dashed" in axes[0].figure.get_supxlabel()
+
+
+def test_a_percentile_needs_a_use_beyond_it() -> None:
+    told = {n: [f for f in (0.5, 0.9, 0.99, 0.999) if tells(n, f)] for n in (0, 1, 9, 10, 99, 100, 999, 1000)}
+    assert list(map(len, told.values())) == [0, 1, 1, 2, 2, 3, 3, 4]
 
 
 def test_draws_on_axes_that_are_given(faked: Any) -> None:

@@ -15,7 +15,7 @@ from wsktrace.plots import figure_of, heatmap_counts
 from wsktrace.plots.gantt import most_telling
 from wsktrace.plots.gaps import gaps_of
 from wsktrace.plots.lanes import MOST_LANES, lanes
-from wsktrace.plots.steps import MOST_STEPS, drawable
+from wsktrace.plots.steps import PARTS, drawable
 from wsktrace.stats.outstanding import outstanding_curve
 from wsktrace.units import address_text
 
@@ -48,8 +48,8 @@ def test_a_curve_of_many_steps_keeps_its_peaks() -> None:
     rng = np.random.default_rng(2)
     begin = np.sort(rng.integers(0, 10**9, 50_000))
     times, counts = outstanding_curve(begin, begin + rng.integers(1, 10**6, 50_000))
-    few, highest = drawable(times, counts, 0, 10**9)
-    assert len(few) <= MOST_STEPS
+    few, highest = drawable(times, counts, 0, 10**9, dense=True)
+    assert len(few) == PARTS + 1
     assert highest.max() == counts.max()
     for at in range(0, len(few) - 2, 97):
         inside = counts[max(np.searchsorted(times, few[at]) - 1, 0) : np.searchsorted(times, few[at + 1])]
@@ -85,6 +85,35 @@ def test_heatmap_against_numpy() -> None:
     assert mesh.get_array().sum() == len(irps)
     with pytest.raises(UsageError, match="no leg"):
         busy_trace().plot.heatmap(leg="issue")
+
+
+def test_a_dense_curve_says_that_it_is_one_of_peaks(faked: Any) -> None:
+    step = (faked().summary.end_ns - START) // 1000
+    rows = [irp(n, "WskSend", n * step, took=step // 2) for n in range(1000)]
+    ax = faked({"irps": rows}).plot.outstanding()
+    assert ax.get_title(loc="left").startswith("the highest in each ")
+    assert all(set(line.get_ydata()[2:-2]) == {1} for line in ax.lines)
+    assert faked({"irps": rows[:9]}).plot.outstanding().get_title(loc="left") == ""
+
+
+def test_what_is_open_stands_in_the_heat_map(faked: Any) -> None:
+    hung = irp(3, "WskConnect", 2_000_000_000)
+    held = faked({"irps": [irp(1, "WskSend", 0, took=9_000), irp(2, "WskSend", 0, took=90_000), hung]})
+    ax = held.plot.heatmap()
+    (line,) = (line for line in ax.lines if line.get_marker() == "^")
+    end = held.summary.end_ns - START
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (2, (end - 2_000_000_000) / 1e9)
+    assert line.get_ydata()[0] < ax.get_ylim()[1]
+    assert ax.yaxis.get_major_formatter()(100, 0) == "100 s"
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["1 open at the end, for at least so long"]
+    assert not held.plot.heatmap(leg="call").lines
+    assert not held.plot.heatmap(op="WskSend").lines
+
+
+def test_a_timeline_says_how_long_the_trace_goes_on_after_it(faked: Any) -> None:
+    rows = [irp(1, "WskSend", 0, took=9_000, socket_id=1), irp(2, "WskConnect", 0, socket_id=2)]
+    texts = [t.get_text() for t in faked({"irps": rows}).plot.timeline().get_legend().get_texts()]
+    assert any(text.startswith("open at the end,\n") and text.endswith("after this picture") for text in texts)
 
 
 def test_lifetimes_are_those_of_the_table() -> None:
@@ -157,7 +186,7 @@ def test_timeline_of_one_socket() -> None:
     assert total <= {round(p.get_width() * 1e9) for p in ax.patches}
     address = int(mine.socket.iloc[0])
     assert len(busy_trace().plot.timeline(socket=address).patches) == irps.socket.dropna().tolist().count(address)
-    with pytest.raises(UsageError, match="no IRP was used on the socket #7"):
+    with pytest.raises(UsageError, match="no IRP was used on the socket 07777777"):
         busy_trace().plot.timeline(socket=0x7777777)
     assert "the first 3 of" in busy_trace().plot.timeline(most=3).get_title(loc="left")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsktrace.plots.curves import curve, percent_axis
+from wsktrace.plots.curves import curve, open_of, percent_axis
 from wsktrace.plots.histograms import NOTHING
 from wsktrace.plots.style import COLOURS, DASHES, chosen_axes, duration_axis, label, nothing, panels
+from wsktrace.stats.histogram import tells
 from wsktrace.stats.latency import LEG_NAMES, histograms_of
 from wsktrace.units import duration_text
 
@@ -46,6 +47,7 @@ def compare(
         each how p50 and p99 moved.
     """
     a, b = ({g.name: h for g, h in histograms_of(t).items() if g.leg == leg and h.count} for t in (first, second))
+    open_ = [open_of(table, leg) for table in (first, second)]
     counts = {name: sum(t[name].count for t in (a, b) if name in t) for name in dict.fromkeys([*a, *b])}
     chosen = sorted(counts, key=lambda name: -counts[name])[:MOST_PANELS]
     if not chosen:
@@ -60,7 +62,8 @@ def compare(
     for at, (ax, group) in enumerate(zip(held, chosen, strict=False)):
         for which, (table, name) in enumerate(zip((a, b), names, strict=True)):
             if group in table:
-                told = f"{label(name)}  n={table[group].count:,}"
+                still = f" + {open_[which][group]:,} open" if open_[which][group] else ""
+                told = f"{label(name)}  n={table[group].count:,}{still}"
                 curve(ax, table[group], told, COLOURS[which], DASHES[which])
         percent_axis(ax)
         duration_axis(ax, LEG_NAMES[leg] if at + wide >= len(chosen) else "", minor=False)
@@ -74,11 +77,16 @@ def compare(
 
 
 def shift_text(a: Histogram | None, b: Histogram | None, names: tuple[str, str] = ("A", "B")) -> str:
-    """Return how the median and the 99th percentile moved: ``p50 41 µs → 55 µs (+34 %)   p99 …``."""
+    """Return how the median and the 99th percentile moved: ``p50 41 µs → 55 µs (+34 %)   p99 …``.
+
+    A percentile that one of the two is too small to tell is left out.
+    """
     if a is None or b is None:
         return f"only in {label(names[0] if b is None else names[1])}"
     parts = []
     for name, fraction in (("p50", 0.5), ("p99", 0.99)):
+        if not (tells(a.count, fraction) and tells(b.count, fraction)):
+            continue
         old, new = a.percentile(fraction) or 0, b.percentile(fraction) or 0
         parts.append(f"{name} {duration_text(old)} → {duration_text(new)}{_change(old, new)}")
     return "   ".join(parts)
@@ -88,5 +96,12 @@ def _change(old: int, new: int) -> str:
     if not old or not new:
         return ""
     if new > 3 * old or old > 3 * new:
-        return f" (×{new / old:.3g})" if new > old else f" (÷{old / new:.3g})"
+        times = max(new / old, old / new)
+        return (
+            f" ({'×' if new > old else '÷'}{times:,.0f})"
+            if times >= 99.5
+            else f" ({'×' if new > old else '÷'}{times:.3g})"
+        )
+    if round(100 * (new - old) / old) == 0:
+        return " (±0 %)"
     return f" ({(new - old) / old:+.0%})".replace("%", " %").replace("-", "−")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsktrace.arrays import UNKNOWN, numbers
+from wsktrace.arrays import UNKNOWN, among, numbers
 from wsktrace.errors import UsageError
 from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.histograms import NOTHING
-from wsktrace.plots.style import SECOND, duration_axis, label, nothing, one_axes, tidy, trace_axis
+from wsktrace.plots.style import COLOURS, SECOND, duration_axis, label, nothing, one_axes, seconds, tidy, trace_axis
 from wsktrace.stats.latency import LEG_NAMES, LEGS
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def heatmap(
     per_decade: int = 8,
 ) -> Axes:
     """Draw how durations change over time: time of issue to the right, duration upwards, the number as colour.
+
+    A use that is open at the end has no duration. It stands as a triangle at the time that it took at least, up to the
+    end of the trace, so that a hang is seen.
 
     Args:
         irps: the table.
@@ -61,20 +64,34 @@ def heatmap(
         irps = matching(irps, "op", op)
     issued, took = numbers(irps, "issue_time"), numbers(irps, LEGS[leg])
     known = (took >= 0) & (issued != UNKNOWN)
+    still = issued[among(irps, "outcome", ["open"]) & (took < 0) & (issued != UNKNOWN)] if leg != "call" else issued[:0]
     ax = one_axes(axes, 9.5, 4.2)
     if not known.any():
         return nothing(ax, NOTHING if op is None else f"no completed {label(op)} in this trace")
     issued, took = issued[known], took[known]
-    first = int(issued.min()) if start_ns is None else min(start_ns, int(issued.min()))
-    last = max(int(issued.max()), first + 1, first if end_ns is None else end_ns)
+    times_of = np.concatenate([issued, still])
+    first = int(times_of.min()) if start_ns is None else min(start_ns, int(times_of.min()))
+    last = max(int(times_of.max()), first + 1, first if end_ns is None else end_ns)
     counts, at, ns = heatmap_counts(issued, took, first, last, times=times, per_decade=per_decade)
     _mesh(ax, counts, at / SECOND, ns / SECOND)
     duration_axis(ax, LEG_NAMES[leg], which="y")
     tidy(ax, grid="")
     trace_axis(ax, first, last)
     shade_gaps(ax, quality, first, last)
+    if len(still):
+        _triangles(ax, still, first, last)
     ax.set_title(label(op or "all operations"), loc="left", fontsize=10, fontweight="bold")
     return ax
+
+
+def _triangles(ax: Axes, issued: NDArray[np.int64], first: int, last: int) -> None:
+    """Draw what is open: when it was issued, how long it has been pending when the trace ends."""
+    at_least = seconds(last - issued)
+    told = f"{len(issued):,} open at the end, for at least so long"
+    look: dict[str, Any] = {"color": COLOURS[1], "markersize": 6, "markeredgewidth": 0, "linestyle": "none"}
+    ax.plot((issued - first) / SECOND, at_least, marker="^", label=told, clip_on=False, rasterized=True, **look)
+    ax.set_ylim(top=max(ax.get_ylim()[1], float(at_least.max()) * 1.2))
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False, borderaxespad=0.1)
 
 
 def _mesh(ax: Axes, counts: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from wsktrace.errors import UsageError
 from wsktrace.plots.style import COLOURS, DASHES, chosen_axes, duration_axis, label, nothing, panels, seconds, tidy
+from wsktrace.stats.histogram import tells
 from wsktrace.stats.latency import LEG_NAMES, LEGS, Group
 from wsktrace.units import duration_text
 
@@ -18,13 +19,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["MARKS", "NOTHING", "heights", "latency", "multiples", "operations_of"]
+__all__ = [
+    "LINES",
+    "MARKS",
+    "NOTHING",
+    "heights",
+    "latency",
+    "multiples",
+    "open_text",
+    "operations_of",
+    "percentiles_text",
+]
 
-#: Column of ``latency`` → (its name, how its line is drawn).
-MARKS = {"p50_ns": ("p50", "-"), "p90_ns": ("p90", "--"), "p99_ns": ("p99", ":")}
+#: Column of ``latency`` → (its name, which share, how its line is drawn).
+MARKS = {"p50_ns": ("p50", 0.5, "-"), "p90_ns": ("p90", 0.9, "--"), "p99_ns": ("p99", 0.99, ":")}
+#: What the lines in a histogram are.
+LINES = "lines: p50 solid, p90 dashed, p99 dotted (p90 needs 10 uses, p99 100)"
 NOTHING = "no completed IRP in this trace"
 #: Panels that one figure holds at most.
 MOST_PANELS = 24
+#: Uses from which on a group has a form; bars of fewer may be cut, so that they do not flatten all others.
+_FORMED = 20
 _LOOK = {leg: (COLOURS[at], DASHES[at]) for at, leg in enumerate(LEGS)}
 
 
@@ -65,7 +80,7 @@ def latency(
     edges = _edges(row for name in names for row in groups[name].values())
     for ax, name in zip(chosen, names, strict=False):
         _panel(ax, label(name), groups[name], legs, edges)
-    text = "time (logarithmic); lines: p50 solid, p90 dashed, p99 dotted"
+    text = f"time (logarithmic); {LINES}"
     if len(groups) > len(names):
         text += f"\n{len(groups) - len(names):,} more not shown"
     chosen[len(names) - 1].set_xlabel(text, fontsize=9)
@@ -76,6 +91,8 @@ def multiples(
     table: pa.Table, axes: Sequence[Axes] | None = None, *, leg: str = "total", columns: int = 3
 ) -> list[Axes]:
     """Draw the durations of each group on a small axes of its own, all to the same scales, for comparing at a glance.
+
+    A bar of a group of fewer than 20 uses may be cut at the upper edge; its height is written beside it.
 
     Args:
         table: a ``latency`` table, by operation, socket category, family …
@@ -96,16 +113,21 @@ def multiples(
     )
     edges = _edges(groups[name][leg] for name in names)
     shares = {name: heights(groups[name][leg], edges) / groups[name][leg]["count"] * 100 for name in names}
-    top = max(float(share.max()) for share in shares.values())
+    top = _top(shares, {name: groups[name][leg]["count"] for name in names})
     colour, _ = _LOOK[leg]
     for at, (ax, name) in enumerate(zip(chosen, names, strict=False)):
         row = groups[name][leg]
         ax.stairs(shares[name], edges, fill=True, color=colour, alpha=0.35)
         ax.stairs(shares[name], edges, color=colour, linewidth=1.2)
-        for column, (_, dash) in MARKS.items():
+        for column, dash in _marks(row):
             ax.axvline(seconds(row[column]), color=colour, linewidth=1.0, linestyle=dash)
+        if shares[name].max() > top:
+            bar = int(shares[name].argmax())
+            right = bar < len(edges) // 2
+            told, side = f" ↑ {shares[name].max():.0f} % ", "left" if right else "right"
+            ax.text(float(edges[bar + right]), 1.09 * top, told, fontsize=7, ha=side, va="top")
         ax.set_title(label(name), loc="left", fontsize=9, fontweight="bold", pad=14)
-        told = f"n={row['count']:,}  p50 {duration_text(row['p50_ns'])}  p99 {duration_text(row['p99_ns'])}"
+        told = f"n={row['count']:,}{open_text(row)}, {percentiles_text(row, ', ', ('p50_ns', 'p99_ns'))}"
         ax.text(0, 1.02, told, transform=ax.transAxes, fontsize=7.5, va="bottom")
         _scale(ax, edges, top)
         ax.tick_params(labelsize=7)
@@ -117,6 +139,8 @@ def multiples(
     if len(groups) > len(names):
         text = f"{LEG_NAMES[leg]}; {len(groups) - len(names):,} more not shown"
         chosen[len(names) - 1].set_xlabel(text, fontsize=8)
+    if axes is None:
+        chosen[0].figure.supxlabel(f"logarithmic; {LINES}", fontsize=8)
     return chosen[: len(names)]
 
 
@@ -159,7 +183,7 @@ def _panel(
         if dash == "-":
             ax.stairs(tall, edges, fill=True, color=colour, alpha=0.35)
         ax.stairs(tall, edges, color=colour, linewidth=1.2, linestyle=dash)
-        for column, (_, line) in MARKS.items():
+        for column, line in _marks(row):
             # each leg's marks have a height of their own, so that equal ones stay visible
             span = (1 - (at + 1) / len(shown), 1 - at / len(shown))
             ax.axvline(seconds(row[column]), *span, color=colour, linewidth=1.1, linestyle=line)
@@ -176,12 +200,34 @@ def _panel(
 
 
 def _figures(leg: str, row: dict[str, Any]) -> str:
-    figures = "   ".join(f"{name} {duration_text(row[column])}" for column, (name, _) in MARKS.items())
+    figures = percentiles_text(row, "   ")
     last = f"max {duration_text(row['max_ns'])}"
     if row["absent"]:
         known = [f"{row[f'absent_{why}']:,} {why}" for why in ("open", "inline") if row[f"absent_{why}"]]
         last += f"   without: {row['absent']:,}" + (f" ({', '.join(known)})" if known else "")
     return f"{LEG_NAMES[leg]}  n={row['count']:,}\n{figures}\n{last}"
+
+
+def _marks(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return which percentiles of a row are marked, and how their lines are drawn."""
+    return [(column, dash) for column, (_, fraction, dash) in MARKS.items() if tells(row["count"], fraction)]
+
+
+def percentiles_text(row: dict[str, Any], between: str, wanted: Iterable[str] = MARKS) -> str:
+    """Return the percentiles of a row that its uses tell: ``p50 41 µs   p90 1.93 ms``."""
+    held = {column: name for column, (name, fraction, _) in MARKS.items() if tells(row["count"], fraction)}
+    return between.join(f"{held[column]} {duration_text(row[column])}" for column in wanted if column in held)
+
+
+def open_text(row: dict[str, Any]) -> str:
+    """Return how many uses of a row have no duration because they are open: what the figures do not know of."""
+    return f" + {row['absent_open']:,} open" if row["absent_open"] else ""
+
+
+def _top(shares: dict[str, NDArray[np.float64]], counts: dict[str, int]) -> float:
+    """Return the share that reaches the upper edge: the highest of groups with enough uses to have a form."""
+    formed = [name for name, count in counts.items() if count >= _FORMED] or list(shares)
+    return max(float(shares[name].max()) for name in formed)
 
 
 def _scale(ax: Axes, edges: NDArray[np.float64], top: float) -> None:

@@ -11,7 +11,7 @@ from wsktrace.errors import UsageError
 from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.steps import spans_of
 from wsktrace.plots.style import COLOURS, HATCHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
-from wsktrace.units import address_text, read_which, which_text
+from wsktrace.units import address_text, duration_text, read_which, which_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +91,8 @@ def timeline(
     tidy(ax)
     trace_axis(ax, first, last)
     gaps = shade_gaps(ax, quality, first, last)
-    legend(ax, [*_handles(ax), *gaps])
+    later = 0 if end_ns is None else end_ns - last
+    legend(ax, [*_handles(ax, later), *gaps])
     told = [f"the first {len(bands):,} of {whole:,} sockets"] if len(bands) < whole else []
     told += [f"{hidden:,} later uses of IRPs not shown"] if hidden else []
     ax.set_title("; ".join(told), loc="left", fontsize=9)
@@ -144,10 +145,12 @@ def _draw(
     ax.plot(end[lost], lane[lost], marker="x", markersize=5, **look)
 
 
-def _handles(ax: Axes) -> list[Any]:
+def _handles(ax: Axes, later: int) -> list[Any]:
+    """Return what the legend explains; ``later``: how long (ns) the trace goes on after the picture."""
     from matplotlib.lines import Line2D
 
-    marks = {"|": "completion", ">": "open at the end", "x": "no completion seen"}
+    goes_on = f"open at the end,\n{duration_text(later)} after this picture" if later > 0 else "open at the end"
+    marks = {"|": "completion", ">": goes_on, "x": "no completion seen"}
     seen = {line.get_marker() for line in ax.lines if len(np.atleast_1d(line.get_xdata()))}
     ends = [Line2D([], [], color=OTHER, marker=m, linestyle="none", label=t) for m, t in marks.items() if m in seen]
     return [*ax.get_legend_handles_labels()[0], *ends]

@@ -10,6 +10,7 @@ from wsktrace.arrays import numbers, words_of
 from wsktrace.plots.gaps import shade_gaps
 from wsktrace.plots.style import COLOURS, DASHES, OTHER, SECOND, label, legend, nothing, one_axes, tidy, trace_axis
 from wsktrace.stats.outstanding import outstanding_curve, spans
+from wsktrace.units import duration_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +23,8 @@ __all__ = ["drawable", "outstanding", "spans_of"]
 MOST_CURVES = 5
 #: Steps that one curve is drawn with at most; more are drawn as their highest in equal parts of time.
 MOST_STEPS = 1600
+#: How many parts these are: few enough that a curve that goes up and down in each of them is not a bar code.
+PARTS = 200
 
 
 def outstanding(
@@ -45,7 +48,8 @@ def outstanding(
 
     Returns:
         The axes. An IRP counts from its issue to its completion; without one, to the end where it is open, else to
-        the return of its call. Of a curve of more than 1,600 steps, the highest in each 800th of the time is drawn.
+        the return of its call. Where a curve has more than 1,600 steps, the highest in each 200th of the time is drawn
+        of all, and the title says so.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -54,7 +58,9 @@ def outstanding(
         return nothing(ax, "no use of an IRP in this trace")
     begin, end, first, last = spans_of(irps, start_ns, end_ns)
     code, names = words_of(irps.column("op"), "unknown")
-    times, counts = drawable(*outstanding_curve(begin, end), first, last)
+    times, counts = outstanding_curve(begin, end)
+    dense = len(times) > MOST_STEPS
+    times, counts = drawable(times, counts, first, last, dense=dense)
     x = (times - first) / SECOND
     told = f"all operations  (most {int(counts.max()):,})"
     ax.fill_between(x, counts, step="post", facecolor=f"{OTHER}4D", edgecolor=OTHER, linewidth=0.5, label=told)
@@ -65,7 +71,7 @@ def outstanding(
             curves[names[at]] = outstanding_curve(begin[mine], end[mine])
     highest = sorted(curves, key=lambda name: -int(curves[name][1].max(initial=0)))[:most]
     for at, name in enumerate(highest):
-        times, counts = drawable(*curves[name], first, last)
+        times, counts = drawable(*curves[name], first, last, dense=dense)
         ax.step(
             (times - first) / SECOND,
             counts,
@@ -80,6 +86,8 @@ def outstanding(
     ax.set_ylabel("IRPs outstanding", fontsize=9)
     tidy(ax, grid="y")
     trace_axis(ax, first, last)
+    if dense:
+        ax.set_title(f"the highest in each {duration_text((last - first) // PARTS)}", loc="left", fontsize=9)
     more = shade_gaps(ax, quality, first, last)
     legend(ax, [*ax.get_legend_handles_labels()[0], *more])
     return ax
@@ -96,13 +104,13 @@ def spans_of(
 
 
 def drawable(
-    times: NDArray[np.int64], counts: NDArray[np.int64], first: int, last: int
+    times: NDArray[np.int64], counts: NDArray[np.int64], first: int, last: int, *, dense: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return a curve from ``first`` to ``last``; where it has too many steps, their highest in equal parts of time."""
+    """Return a curve from ``first`` to ``last``; a dense one as its highest in equal parts of the time."""
     inside = times < last  # what is open at the end goes on to the edge of the picture
     times, counts = np.concatenate([[first], times[inside]]), np.concatenate([[0], counts[inside]])
-    if len(times) > MOST_STEPS:
-        edges = np.linspace(first, last, MOST_STEPS // 2 + 1).astype(np.int64)[:-1]
+    if dense:
+        edges = np.linspace(first, last, PARTS + 1).astype(np.int64)[:-1]
         at = np.searchsorted(times, edges, side="left")
         before = counts[np.maximum(at - 1, 0)]
         filled = at < np.append(at[1:], len(times))

@@ -113,12 +113,17 @@ def duration_axis(ax: Axes, text: str, *, which: str = "x", minor: bool = True) 
     axis = ax.xaxis if which == "x" else ax.yaxis
     (ax.set_xscale if which == "x" else ax.set_yscale)("log")
     axis.set_major_locator(Decades(base=10, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: duration_text(round(value * SECOND, 3))))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axis.set_minor_formatter(NullFormatter())
     if not minor:
         axis.set_minor_locator(NullLocator())
     if text:
         (ax.set_xlabel if which == "x" else ax.set_ylabel)(text, fontsize=9)
+
+
+def _tick(value: float) -> str:
+    """Return the label of a power of ten: 100 s, where a sentence would say 1 min 40 s."""
+    return f"{value:,.0f} s" if value >= 90 else duration_text(round(value * SECOND, 3))
 
 
 def trace_axis(ax: Axes, origin_ns: int, last_ns: int) -> None:

@@ -14,7 +14,8 @@ from wsktrace.report.terminal import wrapped
 from wsktrace.report.trust import trust
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
-from wsktrace.stats.latency import ALL, LEG_NAMES, LEGS, grouped_by
+from wsktrace.stats.histogram import tells
+from wsktrace.stats.latency import ALL, LEG_NAMES, LEGS, PERCENTILES, grouped_by
 from wsktrace.units import clean, duration_text
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
     from wsktrace.facts import TraceFacts
 
-__all__ = ["as_csv", "as_json", "as_text", "sparkline"]
+__all__ = ["as_csv", "as_json", "as_text", "sparkline", "without"]
 
-#: Leg → what it is, at length.
-_LEG_NAMES = LEG_NAMES | {"pending": "the return that said PENDING → completion"}
 _FIGURES = {"min_ns": "min", "p50_ns": "p50", "p90_ns": "p90", "p99_ns": "p99", "p999_ns": "p99.9", "max_ns": "max"}
+#: How many uses a percentile needs (``stats.tells``).
+_NEEDED = {"p90_ns": 10, "p99_ns": 100, "p999_ns": 1000}
 #: What a narrow terminal does without, first to last.
 _SPARE = ("min_ns", "p999_ns", "p90_ns")
 #: Heights of a small histogram, lowest first.
@@ -80,8 +81,11 @@ def as_text(
     legs = [leg for leg in LEGS if any(row["leg"] == leg for row in rows)]
     lines.append("")
     for leg in legs:
-        told = f"{leg + ':':<8} {_LEG_NAMES[leg]}; {_without(table, leg, backwards)}"
-        lines += wrapped(told, indent=9)
+        since = ", from the return that said PENDING" if leg == "pending" else ""
+        lines += wrapped(f"{leg + ':':<8} {LEG_NAMES[leg]}{since}; {without(table, leg, backwards)}", indent=9)
+    if any(not _figure(row, figure) for row in known for figure in figures):
+        needed = ", ".join(f"{_FIGURES[f]} {n:,}" for f, n in _NEEDED.items() if f in figures)
+        lines.append(f"empty:   percentiles that so few uses do not tell; uses needed: {needed}")
     if doubtful:
         told = "1 use of an IRP is in doubt" if doubtful == 1 else f"{doubtful:,} uses of IRPs are in doubt"
         lines.append(f"{told}: events of others may be among their own (irps.doubt)")
@@ -105,7 +109,7 @@ def _lines(
                 *(names if names != last else [""] * len(names)),
                 row["leg"],
                 *(f"{row[name]:,}" if row[name] or name == "count" else "" for name in counts),
-                *(duration_text(row[figure]) for figure in figures),
+                *(_figure(row, figure) for figure in figures),
                 sparkline(row, *ends),
             ]
         )
@@ -119,6 +123,12 @@ def _lines(
         )
         for line in (head, *cells)
     ]
+
+
+def _figure(row: dict[str, Any], name: str) -> str:
+    """Return a figure of a row; nothing where it would be a percentile that so few uses do not tell."""
+    share = PERCENTILES.get(name, 0)
+    return "" if row["count"] and not tells(row["count"], share) else duration_text(row[name])
 
 
 def _scale(low: int, high: int) -> str:
@@ -145,7 +155,7 @@ def sparkline(row: dict[str, Any], low: int, high: int, cells: int = _CELLS) -> 
     return "".join(_BLOCKS[n - 1] if n else " " for n in level.tolist())
 
 
-def _without(table: pa.Table, leg: str, backwards: int) -> str:
+def without(table: pa.Table, leg: str, backwards: int = 0) -> str:
     """Return how many uses of IRPs have no such duration, and why."""
     names = ("uses", "absent", "absent_open", "absent_inline")
     rows = table.select(["leg", *names]).to_pylist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsktrace.stats.groups import KEYS, Grouping, grouping, keys_of
-from wsktrace.stats.histogram import Histogram, bin_edges, bin_of, merge
+from wsktrace.stats.histogram import Histogram, bin_edges, bin_of, merge, tells
 from wsktrace.stats.latency import LEGS, Group, grouped_by, histograms_of, latency_columns, merge_latency
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "latency_columns",
     "merge",
     "merge_latency",
+    "tells",
 ]

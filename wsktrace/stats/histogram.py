@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Binned", "Histogram", "bin_edges", "bin_of", "merge"]
+__all__ = ["Binned", "Histogram", "bin_edges", "bin_of", "merge", "tells"]
 
 #: Bins per octave, a power of two.
 _SUB = 128
@@ -50,6 +50,14 @@ def bin_edges(bins: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     shift = np.maximum(b // _SUB - 1, 0)
     low = (b - shift * _SUB) << shift
     return low, low + ((np.int64(1) << shift) - 1)
+
+
+def tells(count: int, fraction: float) -> bool:
+    """Return whether so many durations tell a percentile: at least one of them lies beyond it; the median always.
+
+    With fewer than 100, p99 is nothing but the longest of them, and pictures and pages do not show it as p99.
+    """
+    return count > 0 and (fraction <= 0.5 or round(count * (1 - fraction), 6) >= 1)
 
 
 class _Cells:

@@ -17,16 +17,27 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["ALL", "LEGS", "LEG_NAMES", "Group", "grouped_by", "histograms_of", "latency_columns", "merge_latency"]
+__all__ = [
+    "ALL",
+    "LEGS",
+    "LEG_NAMES",
+    "PERCENTILES",
+    "Group",
+    "grouped_by",
+    "histograms_of",
+    "latency_columns",
+    "merge_latency",
+]
 
 #: Leg of a call's way → the column of ``irps`` that holds its duration.
 LEGS: dict[str, str] = {"total": "total_ns", "pending": "pending_ns", "call": "call_ns"}
-#: Leg → from what to what it goes, for people.
+#: Leg → what it is, for people: the same words in every view.
 LEG_NAMES = {"total": "issue → completion", "pending": "pending → completion", "call": "issue → return"}
 #: The ``op`` of a row that is not of one operation.
 ALL = "all"
 
-_PERCENTILES = {"p50_ns": 0.5, "p90_ns": 0.9, "p99_ns": 0.99, "p999_ns": 0.999}
+#: Column of the table → which share of the uses does not exceed it.
+PERCENTILES = {"p50_ns": 0.5, "p90_ns": 0.9, "p99_ns": 0.99, "p999_ns": 0.999}
 _COUNTS = ("uses", "absent", "absent_open", "absent_inline")
 
 
@@ -185,7 +196,7 @@ def _columns(
         "leg": words(leg[order], list(LEGS)),
         "count": count[order],
         "min_ns": (held.low[order], held_any),
-        **{name: (held.percentile(fraction)[order], held_any) for name, fraction in _PERCENTILES.items()},
+        **{name: (held.percentile(fraction)[order], held_any) for name, fraction in PERCENTILES.items()},
         "max_ns": (held.high[order], held_any),
         "bins": _listed(held.offsets, bin_edges(held.bins)[0], order),
         "counts": _listed(held.offsets, held.counts, order),

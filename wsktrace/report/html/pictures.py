@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.report.html.latency import by_outcome
 from wsktrace.report.html.svg import svg_of
+from wsktrace.stats.latency import histograms_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,8 +22,44 @@ MOST_PANELS = 24
 
 
 def pictures(tables: Tables, facts: TraceFacts) -> dict[str, list[str]]:
-    """Return SVG elements by section: ``latency``, a small one for each operation, and ``lifetimes``."""
-    return {"latency": _latency(tables("latency")), "lifetimes": _lifetimes(tables, facts)}
+    """Return SVG elements by place.
+
+    ``over_time``: a heat map; ``latency``: a small histogram for each operation; ``cumulative``: curves by operation
+    and by outcome; ``lifetimes``: of sockets, and how many IRPs were outstanding.
+    """
+    latency = tables("latency")
+    return {
+        "over_time": _over_time(tables, facts),
+        "latency": _latency(latency),
+        "cumulative": _cumulative(latency, by_outcome(tables, ops=False)),
+        "lifetimes": _lifetimes(tables, facts),
+    }
+
+
+def _over_time(tables: Tables, facts: TraceFacts) -> list[str]:
+    """Return the heat map of all operations."""
+    from wsktrace import plots
+
+    irps = tables("irps")
+    if irps.column("total_ns").null_count == irps.num_rows:
+        return []
+    more: dict[str, Any] = {"quality": tables("quality"), "start_ns": facts.start_ns, "end_ns": facts.end_ns}
+    figure = plots.figure_of(lambda: plots.heatmap(irps, **more))
+    return [svg_of(figure, title="Time until completion over the time of the trace", prefix="heat")]
+
+
+def _cumulative(by_op: pa.Table, by_outcome: pa.Table) -> list[str]:
+    """Return the curves of the operations, and those of outcomes where there are several."""
+    from wsktrace import plots
+
+    made = []
+    for name, table in (("operation", by_op), ("outcome", by_outcome)):
+        groups = {group.name for group, held in histograms_of(table).items() if group.leg == "total" and held.count}
+        if len(groups) > (name == "outcome"):
+            figure = plots.figure_of(partial(plots.cumulative, table))
+            figure.axes[0].set_title(f"by {name}", loc="left", fontsize=10, fontweight="bold")
+            made.append(svg_of(figure, title=f"Which share took no longer, by {name}", prefix=f"sum-{name}"))
+    return made
 
 
 def _latency(latency: pa.Table) -> list[str]:

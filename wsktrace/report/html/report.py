@@ -91,7 +91,9 @@ def _page(
     redacted: bool = False,
 ) -> str:
     from wsktrace.report.html.coverage import coverage
+    from wsktrace.report.html.latency import latency
     from wsktrace.report.html.pictures import pictures
+    from wsktrace.stats.latency import LEG_NAMES
 
     found = choose(tables("findings"))
     held = lives(tables, found.shown())
@@ -116,9 +118,10 @@ def _page(
         rules=coverage(judged, found.rules()),
         counts={name: tables(name).num_rows for name in ("irps", "sockets", "descriptors", "registrations")},
         quality=_quality(tables),
-        latency=tables("latency").drop_columns(["bins", "counts"]).to_pylist(),
+        latency=latency(tables),
         pictures=pictures(tables, facts),
         reasons=REASONS,
+        legs=LEG_NAMES,
     )
 
 
