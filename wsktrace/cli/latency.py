@@ -174,9 +174,9 @@ def _picture(
 
 def _title(facts: TraceFacts) -> str:
     """Return the name of the trace, and what was lost."""
-    from wsktrace.units import clean
+    from wsktrace.plots.style import label
 
-    name = clean(facts.file).replace("$", "\\$")
+    name = label(facts.file)
     lost = [f"{facts.events_lost:,} events lost"] if facts.events_lost else []
     lost += [f"{facts.buffers_lost:,} buffers lost"] if facts.buffers_lost else []
     return " · ".join([name, *lost])

@@ -25,7 +25,7 @@ def numbers(table: pa.Table, name: str, null: int = UNKNOWN) -> NDArray[np.int64
 
     column: Any = table.column(name)
     if not pa.types.is_int64(column.type):
-        column = column.cast(pa.int64())
+        column = column.cast(pa.int64(), safe=False)  # an id of 64 bits names no row; it stays one that names none
     return np.asarray(column.fill_null(null).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
 
 

@@ -14,7 +14,7 @@ from wsktrace.report.console import trust
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
 from wsktrace.stats.latency import ALL, LEGS, grouped_by
-from wsktrace.units import clean, duration_text, time_text
+from wsktrace.units import clean, clean_json, duration_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +176,7 @@ def as_json(table: pa.Table, facts: TraceFacts, *, by: Sequence[str] = ()) -> st
         "by": list(by or grouped_by(table)) or [ALL],
         "latency": table.to_pylist(),
     }
-    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return clean_json(json.dumps(found, indent=1, ensure_ascii=False)) + "\n"
 
 
 def as_csv(table: pa.Table) -> str:

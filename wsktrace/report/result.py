@@ -11,7 +11,7 @@ import math
 from typing import IO, TYPE_CHECKING, Any
 
 from wsktrace.query import table_columns
-from wsktrace.units import address_text, clean, duration_text, hex_text, time_text
+from wsktrace.units import address_text, clean, clean_json, duration_text, hex_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,7 +171,7 @@ def _objects(reader: pa.RecordBatchReader) -> Iterator[str]:
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     for batch in reader:
         for row in zip(*_plain_columns(batch, kinds), strict=True):
-            yield encode(dict(zip(names, row, strict=True)))
+            yield clean_json(encode(dict(zip(names, row, strict=True))))
 
 
 def _plain_columns(batch: pa.RecordBatch, kinds: list[str]) -> list[list[Any]]:

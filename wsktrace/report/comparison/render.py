@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wsktrace.report.comparison.parts import losses_text, method, sections, summary
 from wsktrace.report.result import markdown_cell
 from wsktrace.schema import SCHEMA_VERSION
-from wsktrace.units import clean
+from wsktrace.units import clean, clean_json
 
 if TYPE_CHECKING:
     from wsktrace.diff import Comparison, Shift, Side
@@ -98,7 +98,7 @@ def _html(text: object) -> str:
 
 def render_json(found: Comparison) -> str:
     """Return the comparison as JSON."""
-    return json.dumps(as_object(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return clean_json(json.dumps(as_object(found), indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def as_object(found: Comparison) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _ids(table: pa.Table, name: str) -> NDArray[np.int64]:
 
 def _first(ids: Iterable[int | None], most: int) -> NDArray[np.int64]:
     """Return the first distinct ids."""
-    held = list(dict.fromkeys(i for i in ids if i is not None))
+    held = list(dict.fromkeys(i for i in ids if i is not None and i < 1 << 63))  # a greater one names no row
     return np.array(held[:most], np.int64)
 
 
