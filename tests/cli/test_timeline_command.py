@@ -36,7 +36,7 @@ def test_the_file_is_written_where_one_is(
 def test_a_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = str(tmp_path / "part.pftrace")
     assert run(["timeline", HANG, "-o", target, "--socket", "ffffb10a`2d003a50", "--until", "14:00:20"]) == 0
-    assert "1 sockets" in capsys.readouterr().out
+    assert "1 socket\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([HANG, "-o", "x.json"], "what format shall x.json have"),
         ([HANG, "--socket", "zebra"], "is no address and no id"),
-        ([HANG, "--socket", "1234"], "no socket 00001234"),
+        ([HANG, "--socket", "1234"], "no socket #1234"),
         ([HANG, "--since", "noon"], "since noon: give 2026-11-20T14:02:11.5Z"),
         ([HANG, "--until", "+0.001"], "nothing to draw"),
         ([__file__], "test_timeline_command.py"),

@@ -82,7 +82,7 @@ def test_the_object(faked: Any) -> None:
         "end": "2026-11-20T14:07:40.123456700Z",
         "span_ns": 329_000_000_000,
         "profile": "native",
-        "losses": {"events": 0, "buffers": 0},
+        "losses": {"events": 0, "buffers": 0, "damaged_buffers": 0, "damaged_bytes": 0},
     }
     assert held["judged"] == 40
     first = held["findings"][0]
