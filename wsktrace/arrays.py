@@ -28,7 +28,7 @@ def numbers(table: pa.Table, name: str, null: int = UNKNOWN, dtype: type[np.inte
     column: Any = table.column(name)
     kind = pa.from_numpy_dtype(np.dtype(dtype))
     if column.type != kind:
-        column = column.cast(kind)
+        column = column.cast(kind, safe=False)  # an id of 64 bits names no row; it stays one that names none
     return np.asarray(column.fill_null(null).combine_chunks().to_numpy(zero_copy_only=False), dtype)
 
 

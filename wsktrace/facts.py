@@ -76,6 +76,20 @@ class TraceFacts:
                 values[name] = int(values[name])
             for name in ("start_ns", "end_ns"):
                 values[name] = None if values[name] is None else int(values[name])
+            for name in ("file", "sha256", "profile"):
+                values[name] = str(values[name])
+            _check_numbers(values)
             return cls(**values)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FormatError(f"the trace's facts are not what they should be ({error}); export it again") from None
+
+
+def _check_numbers(values: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where a number is none that a trace can have: 63 bits, counts and sizes not below 0."""
+    counts = {name: values[name] for name in _COUNTS}
+    counts |= {f"bytes {name}": size for name, size in values["bytes"].items()}
+    counts |= {f"events of {name}": count for name, count in values["providers"]}
+    times = {name: values[name] for name in ("start_ns", "end_ns") if values[name] is not None}
+    for name, number in (counts | times).items():
+        if number >= 1 << 63 or number < (-(1 << 63) if name in times else 0):
+            raise ValueError(f"{name} is {number}")

@@ -20,7 +20,7 @@ from wsktrace.schema import TABLES
 from wsktrace.units import address_text, duration_text, read_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     import pyarrow as pa
@@ -43,6 +43,8 @@ _LISTS_ALL = re.compile(r"\b(show|information_schema|pragma|query|query_table|du
 #: Kinds of statements of which duckdb gives a count of rows that nobody asked for.
 _WITHOUT_ROWS = frozenset({"COPY", "CREATE", "DELETE", "INSERT", "UPDATE"})
 _ROWS = 1 << 16
+#: Seconds that duckdb has to stop after Ctrl-C.
+_STOPS = 10.0
 
 
 class Source(Protocol):
@@ -64,6 +66,8 @@ class SqlError(UsageError):
 class Session:
     """A closed duckdb over one trace, or over several, whose tables then have ``trace`` as their first column.
 
+    Statements run in a thread of their own, so that Ctrl-C reaches the one who waits for them and ends them.
+
     Args:
         sources: name of the trace → what gives its tables.
 
@@ -73,11 +77,13 @@ class Session:
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         import tempfile
+        from concurrent.futures import ThreadPoolExecutor
 
         self._sources = dict(sources)
         self._built: set[str] = set()
         self._result: Any = None
         self._duckdb = _duckdb()
+        self._worker = ThreadPoolExecutor(1, "wsktrace-sql")
         self._spill = tempfile.TemporaryDirectory(prefix="wsktrace-sql-", ignore_cleanup_errors=True)
         self._database = self._duckdb.connect(":memory:")
         known = {row[0] for row in self._database.execute("SELECT name FROM duckdb_settings()").fetchall()}
@@ -95,18 +101,42 @@ class Session:
         Raises:
             SqlError: a statement that duckdb refuses; the message is one line.
         """
-        try:
-            for statement in self._database.extract_statements(sql):
-                self._build(statement.query)
-                self._release()
-                if statement.type.name in _WITHOUT_ROWS:
-                    self._database.execute(statement.query)
+        for statement in self._parsed(sql):
+            self._build(statement.query)
+            self._release()
+            try:
+                if _kind(statement) in _WITHOUT_ROWS:
+                    self._call(self._database.execute, statement.query)
                     yield None
                     continue
-                relation = self._relation(statement.query)
+                relation = self._call(self._relation, statement.query)
                 yield None if relation is None else self._reader(relation)
+            except self._duckdb.Error as error:
+                raise self._told(error) from None
+
+    def _parsed(self, sql: str) -> list[Any]:
+        try:
+            sql.encode()
+            found: list[Any] = self._database.extract_statements(sql)
+        except UnicodeEncodeError:
+            raise SqlError("SQL: the statement is no text in UTF-8") from None
         except self._duckdb.Error as error:
             raise self._told(error) from None
+        return found
+
+    def _call(self, work: Callable[..., Any], *given: Any) -> Any:
+        """Return what ``work`` returns; on Ctrl-C the statement that runs is ended."""
+        from concurrent.futures import wait
+
+        running = self._worker.submit(work, *given)
+        try:
+            while not wait([running], 0.5).done:  # without a limit Windows would wait for Ctrl-C, too
+                pass
+        except BaseException:
+            self._database.interrupt()
+            wait([running], _STOPS)
+            raise
+        return running.result()
 
     def _release(self) -> None:
         """End the result that is open, if any: duckdb runs one statement at a time."""
@@ -116,10 +146,7 @@ class Session:
 
     def count(self, sql: str) -> int:
         """Return how many statements these are; ``SqlError`` where they cannot be parsed."""
-        try:
-            return len(self._database.extract_statements(sql))
-        except self._duckdb.Error as error:
-            raise self._told(error) from None
+        return len(self._parsed(sql))
 
     def _relation(self, statement: str) -> Any:
         """Return what a statement gives; run once more where it is refused, for only ``execute`` tells the place."""
@@ -134,12 +161,12 @@ class Session:
         import pyarrow as pa
 
         read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-        held = self._result = read(_ROWS)
+        held = self._result = self._call(read, _ROWS)
         schema = pa.schema([field.with_type(_shown(field.type)) for field in held.schema])
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
-                for batch in held:
+                while (batch := self._call(next, held, None)) is not None:
                     columns = [_cast(batch.column(at), field.type) for at, field in enumerate(schema)]
                     yield pa.RecordBatch.from_arrays(columns, schema=schema)
             except (self._duckdb.Error, OSError) as error:  # pyarrow wraps what duckdb raises in OSError
@@ -182,7 +209,7 @@ class Session:
         for name, function, takes, gives in (
             ("addr", address_text, "UBIGINT", "VARCHAR"),
             ("address", _address, "VARCHAR", "UBIGINT"),
-            ("dur", duration_text, "DOUBLE", "VARCHAR"),
+            ("dur", _duration, "DOUBLE", "VARCHAR"),
             ("status", name_of, "BIGINT", "VARCHAR"),
         ):
             self._database.create_function(name, function, [takes], gives)
@@ -190,6 +217,7 @@ class Session:
     def close(self) -> None:
         """Let go of the tables and of what was spilled to the disk."""
         self._release()
+        self._worker.shutdown(cancel_futures=True)
         self._database.close()
         self._spill.cleanup()
 
@@ -224,6 +252,20 @@ def _duckdb() -> Any:
     except ImportError:
         raise MissingDependency("SQL needs duckdb: pip install 'wsktrace[sql]'") from None
     return duckdb
+
+
+def _kind(statement: Any) -> str:
+    """Return the kind of a statement by duckdb's name for it; empty where its Python has none."""
+    try:
+        return str(statement.type.name)
+    except ValueError:
+        return ""
+
+
+def _duration(ns: float) -> str:
+    if abs(ns) < 1 << 63:
+        return duration_text(ns)
+    return f"{ns:g} ns"
 
 
 def _address(text: str) -> int:
@@ -264,7 +306,10 @@ def _cast(values: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
     import pyarrow as pa
 
     if not pa.types.is_interval(values.type):
-        return values.cast(kind)
+        try:
+            return values.cast(kind)
+        except pa.ArrowInvalid:
+            raise SqlError("SQL: a time before 1677 or after 2262 has no nanoseconds; cast it: ::VARCHAR") from None
     parts = values.to_pylist()
     if any(part is not None and part.months for part in parts):
         raise SqlError("SQL: an interval of months has no certain length; cast it: ::VARCHAR")

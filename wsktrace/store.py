@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsktrace import store_checks
 from wsktrace.errors import FormatError, UsageError
 from wsktrace.files import written_whole
 from wsktrace.schema import SCHEMA_VERSION, TABLES
@@ -40,13 +41,17 @@ class Stored:
     facts: dict[str, Any]
 
     def table(self, name: str) -> pa.Table:
-        """Return one table; ``FormatError`` where its file is damaged or has other columns than schema.py says."""
+        """Return one table; ``FormatError`` where its file is damaged or holds anything else than schema.py says."""
         import pyarrow.parquet as pq
 
         path = _path(self.directory, name)
         with _told_as_damage(path):
-            found = pq.read_table(path, partitioning=None, memory_map=False)
-        _check_columns(path, name, found.column_names)
+            with pq.ParquetFile(path, memory_map=False) as file:
+                _check_columns(path, name, file.schema_arrow)
+                _refuse(path, name, store_checks.too_many(file.metadata, path.stat().st_size))
+                found = file.read()
+            found.validate(full=True)
+        _refuse(path, name, store_checks.wrong_values(name, found))
         return found.replace_schema_metadata(None)
 
     def dataset(self, name: str) -> ds.Dataset:
@@ -56,7 +61,7 @@ class Stored:
         path = _path(self.directory, name)
         with _told_as_damage(path):
             found = ds.dataset(str(path), format="parquet", partitioning=None)
-        _check_columns(path, name, found.schema.names)
+        _check_columns(path, name, found.schema)
         return found
 
 
@@ -145,13 +150,19 @@ def read(directory: str | os.PathLike[str]) -> Stored:
     return Stored(folder, facts)
 
 
-def _check_columns(path: Path, name: str, held: list[str]) -> None:
+def _check_columns(path: Path, name: str, schema: pa.Schema) -> None:
     wanted = [column.name for column in TABLES[name].columns]
-    if held != wanted:
-        odd = sorted(set(held) ^ set(wanted)) or ["their order"]
+    if schema.names != wanted:
+        odd = sorted(set(schema.names) ^ set(wanted)) or ["their order"]
         raise FormatError(
             f"{path} has other columns than the table {name}: {', '.join(odd[:5])}; export the trace again"
         )
+    _refuse(path, name, store_checks.wrong_types(name, schema))
+
+
+def _refuse(path: Path, name: str, wrong: str) -> None:
+    if wrong:
+        raise FormatError(f"{path} is not the table {name}: {wrong}; export the trace again")
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -193,6 +204,8 @@ def _told_as_damage(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except FormatError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise FormatError(f"{path} cannot be read: {first}; export the trace again") from None

@@ -11,6 +11,7 @@ __all__ = [
     "address_text",
     "bytes_text",
     "clean",
+    "clean_json",
     "clock_text",
     "count_text",
     "duration_text",
@@ -144,6 +145,22 @@ def clock_text(ns: int | None, *, date: bool = False) -> str:
 def clean(text: object) -> str:
     """Return text from a trace such that it cannot steer a terminal: what is not printable becomes an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+def clean_json(text: str) -> str:
+    """Return JSON that says the same and cannot steer a terminal: what is not printable in it becomes an escape."""
+    return _NOT_PLAIN.sub(_json_escape, text)
+
+
+_NOT_PLAIN = re.compile(r"[^ -~\n]")
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    sign = found[0]
+    if sign.isprintable():
+        return sign
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _moment(ns: int | None) -> datetime | None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import _thread
 import builtins
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from faked_traces import IRP, SECOND, START, finding, irp
+from time_limit import time_limit
 
 import wsktrace
 from wsktrace.errors import FormatError, MissingDependency, UsageError
@@ -138,6 +141,9 @@ def test_text_of_a_trace_is_never_sql(faked: Any) -> None:
         "INSERT INTO irps SELECT * FROM irps",
         "UPDATE irps SET op = 'x'",
         "DELETE FROM irps",
+        "UPDATE EXTENSIONS",  # a kind of statement that duckdb's own Python has no name for
+        "CREATE VIEW v AS SELECT * FROM '{folder}/irps.parquet'",
+        "SELECT * FROM query('SELECT * FROM read_text(''/etc/passwd'')')",
     ],
 )
 def test_nothing_but_the_tables_is_in_reach(folder: Path, statement: str) -> None:
@@ -161,6 +167,10 @@ def test_nothing_but_the_tables_is_in_reach(folder: Path, statement: str) -> Non
         ("SELECT address('zz')", "'zz' is no address such as ffff8001`23456780", ""),
         ("SELECT op::INTEGER FROM irps", "Could not convert string", ""),
         ("SELECT INTERVAL '1 month'", "no certain length", ""),
+        ("SELECT TIMESTAMP '0001-01-01'", "a time before 1677", ""),
+        ("SELECT 'infinity'::TIMESTAMPTZ", "a time before 1677", ""),
+        ("SELECT '\udcff'", "no text in UTF-8", ""),
+        ("SELECT address('-5')", "'-5' is no address", ""),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line_with_its_place(etl: Trace, statement: str, message: str, where: str) -> None:
@@ -170,6 +180,26 @@ def test_what_is_wrong_is_told_in_one_line_with_its_place(etl: Trace, statement:
     assert "\n" not in str(told.value)
     assert isinstance(told.value, SqlError)
     assert where in told.value.where
+
+
+def test_durations_beyond_all_clocks(etl: Trace) -> None:
+    held = etl.sql("SELECT dur('inf'::DOUBLE), dur('nan'::DOUBLE), dur(1e300), dur(2e9)", arrow=True)
+    assert [column.to_pylist() for column in held.columns] == [["inf ns"], ["nan ns"], ["1e+300 ns"], ["2 s"]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT count(*) FROM range(1000000000000) a, range(1000000000) b",  # no row ever
+        "SELECT dur(a.range) FROM range(100000000000) a",  # rows for ever
+    ],
+)
+def test_ctrl_c_ends_a_statement_that_runs_for_ever(etl: Trace, statement: str) -> None:
+    with Session({"t": etl.relation}) as session:
+        threading.Timer(0.2, _thread.interrupt_main).start()
+        with time_limit(15), pytest.raises(KeyboardInterrupt):
+            sum(batch.num_rows for reader in session.run(statement) if reader is not None for batch in reader)
+        assert session.count("SELECT 1") == 1
 
 
 def test_several_traces_have_a_column_that_names_them(etl: Trace, folder: Path) -> None:

@@ -80,9 +80,14 @@ def nothing(ax: Axes, text: str) -> Axes:
     return ax
 
 
+#: Characters of a name in a picture.
+_LONGEST = 80
+
+
 def label(text: object) -> str:
-    """Return text from a trace such that matplotlib prints it as it is."""
-    return clean(text).replace("$", "\\$")
+    """Return text from a trace such that matplotlib prints it as it is; what is too long for a picture is cut."""
+    told = clean(text)
+    return (told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…").replace("$", "\\$")
 
 
 def tidy(ax: Axes, grid: str = "x") -> None:

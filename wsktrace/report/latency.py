@@ -16,7 +16,7 @@ from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
 from wsktrace.stats.histogram import tells
 from wsktrace.stats.latency import ALL, LEG_NAMES, LEGS, PERCENTILES, grouped_by
-from wsktrace.units import clean, duration_text
+from wsktrace.units import clean, clean_json, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +181,7 @@ def as_json(table: pa.Table, facts: TraceFacts, *, by: Sequence[str] = ()) -> st
         "by": list(by or grouped_by(table)) or [ALL],
         "latency": table.to_pylist(),
     }
-    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return clean_json(json.dumps(found, indent=1, ensure_ascii=False)) + "\n"
 
 
 def as_csv(table: pa.Table) -> str:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from wsktrace.query import table_columns
 from wsktrace.report.escaping import markdown_row
-from wsktrace.units import address_text, clean, count_text, duration_text, hex_text, time_text
+from wsktrace.units import address_text, clean, clean_json, count_text, duration_text, hex_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,7 +172,7 @@ def _objects(reader: pa.RecordBatchReader) -> Iterator[str]:
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     for batch in reader:
         for row in zip(*_plain_columns(batch, kinds), strict=True):
-            yield encode(dict(zip(names, row, strict=True)))
+            yield clean_json(encode(dict(zip(names, row, strict=True))))
 
 
 def _plain_columns(batch: pa.RecordBatch, kinds: list[str]) -> list[list[Any]]:

@@ -11,7 +11,7 @@ from wsktrace.report.escaping import html, markdown, markdown_row
 from wsktrace.report.json import trace_object
 from wsktrace.report.terminal import wrapped
 from wsktrace.schema import SCHEMA_VERSION
-from wsktrace.units import clean
+from wsktrace.units import clean, clean_json
 
 if TYPE_CHECKING:
     from wsktrace.diff import Comparison, Shift, Side
@@ -87,7 +87,7 @@ def _row(row: Any, section: Section, *, head: bool) -> str:
 
 def render_json(found: Comparison) -> str:
     """Return the comparison as JSON."""
-    return json.dumps(as_object(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return clean_json(json.dumps(as_object(found), indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def as_object(found: Comparison) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from wsktrace.decode.event_text import time_texts
 from wsktrace.decode.levels import has_level, level_of
 from wsktrace.errors import UsageError
 from wsktrace.etl.types import Kind
-from wsktrace.units import clean
+from wsktrace.units import clean, clean_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +139,7 @@ def text_lines(batch: EventBatch, prefix: Prefix) -> list[str]:
 
 def json_lines(batch: EventBatch) -> list[str]:
     """Return each event as one line of JSON."""
-    return [_JSON(row) for row in rows(batch)]
+    return [clean_json(_JSON(row)) for row in rows(batch)]
 
 
 def csv_head() -> str:

@@ -90,7 +90,7 @@ def lives(tables: Tables, findings: Iterable[dict[str, Any]]) -> Lives:
 
 def _first(ids: Iterable[int | None], most: int) -> NDArray[np.int64]:
     """Return the first distinct ids."""
-    held = list(dict.fromkeys(i for i in ids if i is not None))
+    held = list(dict.fromkeys(i for i in ids if i is not None and i < 1 << 63))  # a greater one names no row
     return np.array(held[:most], np.int64)
 
 

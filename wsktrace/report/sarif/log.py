@@ -18,6 +18,7 @@ from wsktrace.report.verdict import headline, root_of
 from wsktrace.report.words import VERDICTS, providers_seen, reason_text, rows
 from wsktrace.rules.ignoring import BASELINE
 from wsktrace.schema import SCHEMA_VERSION
+from wsktrace.units import clean_json
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _NOTIFICATIONS: Final = {
 
 def render(facts: TraceFacts, tables: Tables, **options: Any) -> str:
     """Return the account as text; the options are those of ``as_object``."""
-    return json.dumps(as_object(facts, tables, **options), indent=1, ensure_ascii=False) + "\n"
+    return clean_json(json.dumps(as_object(facts, tables, **options), indent=1, ensure_ascii=False)) + "\n"
 
 
 def as_object(

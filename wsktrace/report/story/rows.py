@@ -133,9 +133,9 @@ class Groups:
         self._highest = int(np.iinfo(chosen.dtype).max)
         self._rows = order if rows is None else rows[order]
 
-    def of(self, key: int) -> NDArray[np.int64]:
-        """Return the rows of a key, ascending."""
-        if not 0 <= key <= self._highest:
+    def of(self, key: int | None) -> NDArray[np.int64]:
+        """Return the rows of a key, ascending; none where it is not known."""
+        if key is None or not 0 <= key <= self._highest:
             return self._rows[:0]
         wanted = self._keys.dtype.type(key)
         low, high = self._keys.searchsorted(wanted), self._keys.searchsorted(wanted, "right")
