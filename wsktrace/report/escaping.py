@@ -1,18 +1,21 @@
-"""Text from a trace made harmless where markup is read: in Markdown and in HTML."""
+"""What comes from a trace made harmless in Markdown, in HTML and in JSON, which terminals show as it is."""
 
 from __future__ import annotations
 
+import json
 import re
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from wsktrace.units import clean
+from wsktrace.units import clean, clean_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["html", "markdown", "markdown_row"]
+__all__ = ["html", "json_line", "json_text", "markdown", "markdown_row"]
 
+#: one encoder for all: making one costs more than encoding a row
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _SPECIAL = {ord(c): f"&#{ord(c)};" for c in "\\`*_{}[]()<>!|~&\"'$"}
 #: mentions and issues are looked for in what has been rendered, so an entity alone would not do
 _SPECIAL |= {ord(c): f"&#{ord(c)};\u200b" for c in "@#"}
@@ -39,3 +42,13 @@ def markdown_row(cells: Iterable[object]) -> str:
 def html(text: object) -> str:
     """Return text such that it is neither markup nor control characters."""
     return escape(clean(text), quote=True)
+
+
+def json_text(held: Any) -> str:
+    """Return an object as a JSON document that people can read, with its line end; ``ValueError`` for NaN."""
+    return clean_json(json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def json_line(held: Any) -> str:
+    """Return an object as one line of JSON without its end; ``ValueError`` for NaN."""
+    return clean_json(_ENCODE(held))

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from wsktrace.decode.inventory import Family, Format
 from wsktrace.model.filefacts import facts_of
+from wsktrace.report.escaping import json_text
 from wsktrace.schema import SCHEMA_VERSION
-from wsktrace.units import clean_json, time_text
+from wsktrace.units import time_text
 
 if TYPE_CHECKING:
     from wsktrace.decode.contents import Contents
@@ -132,7 +132,7 @@ def _cpus(buffers: Buffers) -> int:
 
 def as_json(described: dict[str, Any]) -> str:
     """Return the object of ``info`` as JSON text."""
-    return clean_json(json.dumps(described, indent=1, ensure_ascii=False)) + "\n"
+    return json_text(described)
 
 
 def _session(file: TraceFile) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.coverage import coverage_object
+from wsktrace.report.escaping import json_text
 from wsktrace.report.words import rows
 from wsktrace.schema import SCHEMA_VERSION
-from wsktrace.units import clean_json, hex_text, time_text
+from wsktrace.units import hex_text, time_text
 
 if TYPE_CHECKING:
     from wsktrace.arrow import Tables
@@ -24,12 +24,7 @@ def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False, coverage
 
     ``unknown`` lists the undecided findings that are no suspects as well, ``coverage`` how much the rules could decide.
     """
-    return (
-        clean_json(
-            json.dumps(as_object(facts, tables, unknown=unknown, coverage=coverage), indent=1, ensure_ascii=False)
-        )
-        + "\n"
-    )
+    return json_text(as_object(facts, tables, unknown=unknown, coverage=coverage))
 
 
 def as_object(facts: TraceFacts, tables: Tables, *, unknown: bool = False, coverage: bool = False) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.report.escaping import json_line
 from wsktrace.report.json import as_object
 from wsktrace.report.words import pending, rows
-from wsktrace.units import clean_json, hex_text, time_text
+from wsktrace.units import hex_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,7 @@ __all__ = ["lines", "render"]
 
 def render(facts: TraceFacts, tables: Tables, *, unknown: bool = False, coverage: bool = False) -> str:
     """Return the account as text; ``unknown`` and ``coverage`` as in the JSON."""
-    encode = json.JSONEncoder(ensure_ascii=False).encode
-    return "".join(clean_json(encode(line)) + "\n" for line in lines(facts, tables, unknown=unknown, coverage=coverage))
+    return "".join(json_line(line) + "\n" for line in lines(facts, tables, unknown=unknown, coverage=coverage))
 
 
 def lines(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsktrace.report.escaping import json_text
 from wsktrace.report.json import trace_object
 from wsktrace.report.terminal import wrapped
 from wsktrace.report.trust import trust
@@ -16,7 +16,7 @@ from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
 from wsktrace.stats.histogram import tells
 from wsktrace.stats.latency import ALL, LEG_NAMES, LEGS, PERCENTILES, grouped_by
-from wsktrace.units import clean, clean_json, duration_text
+from wsktrace.units import clean, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +181,7 @@ def as_json(table: pa.Table, facts: TraceFacts, *, by: Sequence[str] = ()) -> st
         "by": list(by or grouped_by(table)) or [ALL],
         "latency": table.to_pylist(),
     }
-    return clean_json(json.dumps(found, indent=1, ensure_ascii=False)) + "\n"
+    return json_text(found)
 
 
 def as_csv(table: pa.Table) -> str:

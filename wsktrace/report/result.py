@@ -11,8 +11,8 @@ import math
 from typing import IO, TYPE_CHECKING, Any
 
 from wsktrace.query import table_columns
-from wsktrace.report.escaping import markdown_row
-from wsktrace.units import address_text, clean, clean_json, count_text, duration_text, hex_text, time_text
+from wsktrace.report.escaping import json_line, markdown_row
+from wsktrace.units import address_text, clean, count_text, duration_text, hex_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,10 +169,9 @@ def _flat(values: list[Any]) -> list[Any]:
 def _objects(reader: pa.RecordBatchReader) -> Iterator[str]:
     kinds = _kinds(reader.schema)
     names = _unique(reader.schema.names)
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     for batch in reader:
         for row in zip(*_plain_columns(batch, kinds), strict=True):
-            yield clean_json(encode(dict(zip(names, row, strict=True))))
+            yield json_line(dict(zip(names, row, strict=True)))
 
 
 def _plain_columns(batch: pa.RecordBatch, kinds: list[str]) -> list[list[Any]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.report.escaping import json_text
 from wsktrace.rules.registry import FAMILIES, SHAPES
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def head(rule: Rule) -> str:
 def as_json(rules: Sequence[Rule]) -> str:
     """Return the rules as a JSON list."""
     held: list[dict[str, Any]] = [{name: getattr(rule, name) for name in _FIELDS} for rule in rules]
-    return json.dumps(held, indent=1, ensure_ascii=False) + "\n"
+    return json_text(held)
 
 
 def _list(title: str, rules: list[Rule]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from wsktrace.report.escaping import json_text
 from wsktrace.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def as_json(tables: Sequence[Table]) -> str:
         "schema_version": SCHEMA_VERSION,
         "tables": {t.name: {"row": t.row, "columns": [column(c) for c in t.columns]} for t in tables},
     }
-    return json.dumps(held, indent=1, ensure_ascii=False)
+    return json_text(held)
 
 
 def as_markdown(tables: Sequence[Table]) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.comparison.parts import method, sections, summary
-from wsktrace.report.escaping import html, markdown, markdown_row
+from wsktrace.report.escaping import html, json_text, markdown, markdown_row
 from wsktrace.report.json import trace_object
 from wsktrace.report.terminal import wrapped
 from wsktrace.schema import SCHEMA_VERSION
-from wsktrace.units import clean, clean_json
+from wsktrace.units import clean
 
 if TYPE_CHECKING:
     from wsktrace.diff import Comparison, Shift, Side
@@ -87,7 +86,7 @@ def _row(row: Any, section: Section, *, head: bool) -> str:
 
 def render_json(found: Comparison) -> str:
     """Return the comparison as JSON."""
-    return clean_json(json.dumps(as_object(found), indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
+    return json_text(as_object(found))
 
 
 def as_object(found: Comparison) -> dict[str, Any]:

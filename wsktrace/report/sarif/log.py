@@ -7,10 +7,10 @@ alone: no time of the run, no random identity.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from wsktrace.report.baseline import FINGERPRINT
+from wsktrace.report.escaping import json_text
 from wsktrace.report.sarif.places import Places, logical
 from wsktrace.report.sarif.rules import LEVELS, descriptor, text_message
 from wsktrace.report.trust import CONSEQUENCE
@@ -18,7 +18,6 @@ from wsktrace.report.verdict import headline, root_of
 from wsktrace.report.words import VERDICTS, providers_seen, reason_text, rows
 from wsktrace.rules.ignoring import BASELINE
 from wsktrace.schema import SCHEMA_VERSION
-from wsktrace.units import clean_json
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _NOTIFICATIONS: Final = {
 
 def render(facts: TraceFacts, tables: Tables, **options: Any) -> str:
     """Return the account as text; the options are those of ``as_object``."""
-    return clean_json(json.dumps(as_object(facts, tables, **options), indent=1, ensure_ascii=False)) + "\n"
+    return json_text(as_object(facts, tables, **options))
 
 
 def as_object(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +9,7 @@ from wsktrace.report import escaping
 from wsktrace.report.terminal import paint, wrapped
 from wsktrace.report.words import SIGNS
 from wsktrace.schema import SCHEMA_VERSION
-from wsktrace.units import clean, clean_json, clock_text, duration_text, time_text
+from wsktrace.units import clean, clock_text, duration_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,7 +135,7 @@ def json_text(stories: Sequence[Story], *, file: str, trust: Sequence[str]) -> s
         "trust": list(trust),
         "stories": [as_object(story) for story in stories],
     }
-    return clean_json(json.dumps(held, indent=1, ensure_ascii=False)) + "\n"
+    return escaping.json_text(held)
 
 
 def json_lines(stories: Sequence[Story]) -> str:
@@ -144,7 +143,7 @@ def json_lines(stories: Sequence[Story]) -> str:
     out = []
     for story in stories:
         head = {"story": story.title, "table": story.table, "row": story.row}
-        out += [clean_json(json.dumps(head | _line_object(line, story), ensure_ascii=False)) for line in story.lines]
+        out += [escaping.json_line(head | _line_object(line, story)) for line in story.lines]
     return "\n".join(out) + ("\n" if out else "")
 
 
