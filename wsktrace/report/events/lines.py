@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from wsktrace.decode.event_text import time_texts
 from wsktrace.decode.levels import has_level, level_of
 from wsktrace.errors import UsageError
 from wsktrace.etl.types import Kind
-from wsktrace.units import clean, clean_json
+from wsktrace.report.escaping import json_line
+from wsktrace.units import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +38,6 @@ COLUMNS: Final = (
 
 _VARIABLE: Final = re.compile(r"%(?:([1-9])(?:!([^!]*)!)?|!([A-Za-z]+)!|(%))")
 _SPEC: Final = re.compile(r"([-+ #0]*\d{0,3}(?:\.\d{0,3})?)(?:hh|h|ll|l|w|I64|I32|I)?([diuxXoscS])")
-#: one encoder for all: making one costs more than encoding an event
-_JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 _NUMBERS: Final = frozenset("diuxXo")
 _KERNEL: Final = (Kind.SYSTEM32, Kind.SYSTEM64, Kind.COMPACT32, Kind.COMPACT64, Kind.PERFINFO32, Kind.PERFINFO64)
 
@@ -124,6 +122,8 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, list):
         return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
     return value
 
 
@@ -139,7 +139,7 @@ def text_lines(batch: EventBatch, prefix: Prefix) -> list[str]:
 
 def json_lines(batch: EventBatch) -> list[str]:
     """Return each event as one line of JSON."""
-    return [clean_json(_JSON(row)) for row in rows(batch)]
+    return [json_line(row) for row in rows(batch)]
 
 
 def csv_head() -> str:
@@ -154,7 +154,7 @@ def csv_lines(batch: EventBatch) -> list[str]:
     writer = csv.writer(buffer, lineterminator="")
     for row in rows(batch):
         fields = row.pop("fields")
-        values = [*row.values(), None if fields is None else _JSON(fields)]
+        values = [*row.values(), None if fields is None else json_line(fields)]
         # a line end inside a value would make two lines of one event
         writer.writerow([clean(v) if isinstance(v, str) and not v.isprintable() else v for v in values])
         out.append(buffer.getvalue())
