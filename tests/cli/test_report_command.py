@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import webbrowser
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Write into a folder of its own, without pictures."""
-    monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
+    monkeypatch.setattr(html_pictures, "pictures", lambda *_: defaultdict(list))
     monkeypatch.chdir(tmp_path)
 
 
