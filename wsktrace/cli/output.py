@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-__all__ = ["Meter", "emit", "emit_bytes", "fit", "format_for", "leave_pipe", "note", "wants_colour"]
+__all__ = ["Meter", "columns", "emit", "emit_bytes", "fit", "format_for", "leave_pipe", "note", "wants_colour"]
 
 #: What is printed instead where the terminal's encoding does not know the sign.
 _PLAIN = str.maketrans(
@@ -34,6 +34,13 @@ def note(message: str) -> None:
 def wants_colour() -> bool:
     """Whether stdout is a terminal that should get colours (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def columns(target: Path | None) -> int | None:
+    """Return how wide the terminal is; None where the result goes to a file or a pipe."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if target is None and sys.stdout.isatty() else None
 
 
 def emit(text: str, target: Path | None = None) -> None:

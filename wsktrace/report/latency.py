@@ -34,6 +34,8 @@ _SPARE = ("min_ns", "p999_ns", "p90_ns")
 #: Heights of a small histogram, lowest first.
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CELLS = 24
+#: Fewer are no histogram: ends of the axis would not stand above them.
+_FEWEST = 16
 #: Rows that are printed at most; the files have all of them.
 MOST_ROWS = 500
 #: Characters of a line, where it is a sentence.
@@ -70,11 +72,15 @@ def as_text(
     high = max((r["max_ns"] for r in known), default=1)
     figures = list(_FIGURES)
     lines = _lines(rows, keys, figures, (low, high))
-    for spare in _SPARE:
+    empty = [f for f in figures if f not in _SPARE and not any(_figure(row, f) for row in known)]
+    for spare in (*empty, *_SPARE):
         if width is None or max(map(len, lines)) <= width:
             break
         figures.remove(spare)
         lines = _lines(rows, keys, figures, (low, high))
+    over = 0 if width is None else max(map(len, lines)) - width
+    if over > 0:  # a small histogram becomes smaller, or there is none
+        lines = _lines(rows, keys, figures, (low, high), _CELLS - over if _CELLS - over >= _FEWEST else 0)
     if left_out > 0:
         lines.append(f"… and {left_out:,} rows more (all of them: -o FILE.csv)")
     legs = [leg for leg in LEGS if any(row["leg"] == leg for row in rows)]
@@ -82,7 +88,7 @@ def as_text(
     for leg in legs:
         since = ", from the return that said PENDING" if leg == "pending" else ""
         told = f"{leg + ':':<8} {LEG_NAMES[leg]}{since}; {without(table, leg)}"
-        lines += textwrap.wrap(told, _WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False)
+        lines += textwrap.wrap(told, min(_WIDTH, width or _WIDTH), subsequent_indent=" " * 9, break_on_hyphens=False)
     if any(not _figure(row, figure) for row in known for figure in figures):
         needed = ", ".join(f"{_FIGURES[f]} {n:,}" for f, n in _NEEDED.items() if f in figures)
         lines.append(f"empty:   percentiles that so few uses do not tell; uses needed: {needed}")
@@ -94,12 +100,22 @@ def as_text(
 
 
 def _lines(
-    rows: Sequence[dict[str, Any]], keys: Sequence[str], figures: Sequence[str], ends: tuple[int, int]
+    rows: Sequence[dict[str, Any]],
+    keys: Sequence[str],
+    figures: Sequence[str],
+    ends: tuple[int, int],
+    cells_each: int = _CELLS,
 ) -> list[str]:
     """Return the head and the rows, in columns as wide as what they hold."""
     counts = ["count", *(name for name in ("absent", "absent_open") if any(row[name] for row in rows))]
     told = [name.removeprefix("absent_") for name in counts]
-    head = [*(KEYS[key] for key in keys), "leg", *told, *(_FIGURES[f] for f in figures), _scale(*ends)]
+    head = [
+        *(KEYS[key] for key in keys),
+        "leg",
+        *told,
+        *(_FIGURES[f] for f in figures),
+        _scale(*ends, cells_each) if cells_each else "",
+    ]
     cells, last = [], None
     for row in rows:
         names = [clean(row[key]) for key in keys]
@@ -109,7 +125,7 @@ def _lines(
                 row["leg"],
                 *(f"{row[name]:,}" if row[name] or name == "count" else "" for name in counts),
                 *(_figure(row, figure) for figure in figures),
-                sparkline(row, *ends),
+                sparkline(row, *ends, cells_each) if cells_each else "",
             ]
         )
         last = names
@@ -130,10 +146,11 @@ def _figure(row: dict[str, Any], name: str) -> str:
     return "" if row["count"] and not tells(row["count"], share) else duration_text(row[name])
 
 
-def _scale(low: int, high: int) -> str:
+def _scale(low: int, high: int, cells: int) -> str:
     """Return the head of the histograms: from when to when they go."""
     ends = duration_text(low), duration_text(high)
-    return ends[0] + " log ".center(max(_CELLS - len(ends[0]) - len(ends[1]), 5), "·") + ends[1]
+    between = " log " if cells >= _CELLS - 4 else ""
+    return ends[0] + between.center(max(cells - len(ends[0]) - len(ends[1]), 1), "·") + ends[1]
 
 
 def sparkline(row: dict[str, Any], low: int, high: int, cells: int = _CELLS) -> str:
