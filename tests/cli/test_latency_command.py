@@ -155,7 +155,7 @@ def test_percentiles_that_so_few_uses_do_not_tell_are_left_empty(capsys: pytest.
     at = {name: head.index(name) for name in ("p90", "p99 ", "p99.9")}
     assert told["WskCloseSocket"][: at["p90"] + 3].endswith("101 ms")  # ten uses
     assert told["WskReceive"][at["p90"] - 5 : at["p99.9"] + 5].strip() == ""  # nine
-    assert "uses needed: p90 10, p99 100, p99.9 1,000" in text
+    assert "too few uses for that percentile: p90 needs 10, p99 needs 100, p99.9 needs 1,000" in text
 
 
 def test_small_histograms() -> None:

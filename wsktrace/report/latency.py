@@ -90,8 +90,8 @@ def as_text(
         told = f"{leg + ':':<8} {LEG_NAMES[leg]}{since}; {without(table, leg)}"
         lines += textwrap.wrap(told, min(_WIDTH, width or _WIDTH), subsequent_indent=" " * 9, break_on_hyphens=False)
     if any(not _figure(row, figure) for row in known for figure in figures):
-        needed = ", ".join(f"{_FIGURES[f]} {n:,}" for f, n in _NEEDED.items() if f in figures)
-        lines.append(f"empty:   percentiles that so few uses do not tell; uses needed: {needed}")
+        needed = ", ".join(f"{_FIGURES[f]} needs {n:,}" for f, n in _NEEDED.items() if f in figures)
+        lines.append(f"empty:   too few uses for that percentile: {needed}")
     if doubtful:
         lines.append(f"{doubtful:,} uses of IRPs are in doubt: events of others may be among theirs (irps.doubt)")
     if facts.events_lost or facts.buffers_lost or facts.damaged_buffers or facts.damaged_bytes:
