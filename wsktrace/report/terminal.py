@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 
-__all__ = ["paint", "wrapped"]
+__all__ = ["WIDTH", "fitting", "paint", "wrapped"]
 
 #: Characters of a line, where it is a sentence and nothing says how wide the terminal is.
 WIDTH = 110
+#: Columns that it takes at least.
+_NARROWEST = 60
 
 #: What is said → codes of ECMA-48, "select graphic rendition".
 _COLOURS = {
@@ -16,6 +18,11 @@ _COLOURS = {
     "good": "32", "title": "1", "faint": "2",
 }  # fmt: skip
 _FIGURE = re.compile(r"(\d) (ns|µs|ms|s|min|h|d|bytes)\b")
+
+
+def fitting(width: int | None) -> int:
+    """Return how long a sentence's lines may be in a terminal of so many columns, None where that is not known."""
+    return WIDTH if width is None else min(max(width, _NARROWEST), WIDTH)
 
 
 def paint(text: str, how: str, *, colour: bool = True) -> str:
