@@ -36,7 +36,7 @@ def test_the_file_is_written_where_one_is(
 def test_a_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = str(tmp_path / "part.pftrace")
     assert run(["timeline", HANG, "-o", target, "--socket", "ffffb10a`2d003a50", "--until", "14:00:20"]) == 0
-    assert "1 sockets" in capsys.readouterr().out
+    assert "1 socket\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -29,22 +29,24 @@ PLOTS = ("latency", "multiples", "cumulative", "heatmap", "outstanding", "lifeti
 def _keys(context: click.Context, parameter: click.Parameter, given: str) -> tuple[str, ...]:
     """Turn a list with commas into names; ``all`` is none."""
     del context, parameter
-    return tuple(name for part in given.split(",") if (name := part.strip()) not in ("", "all"))
+    return tuple(dict.fromkeys(name for part in given.split(",") if (name := part.strip()) not in ("", "all")))
 
 
-@click.command("latency")
+@click.command("latency", cls=options.Verb)
 @options.trace_input
-@options.output_file("Write a picture (.png, .svg), the table (.parquet, .json, .csv) or the text (.txt).")
+@options.output_file(
+    "Write a picture (.png, .svg) beside the text on stdout; or, instead of to stdout, the table (.parquet, .json,"
+    " .csv) or the text (.txt)."
+)
 @click.option("--op", "op", metavar="NAME", help="Only this operation, for example WskReceive.")
 @click.option(
     "--by",
     "by",
-    metavar="LIST",
+    metavar="NAMES",
     default="op",
     show_default=True,
     callback=_keys,
-    help="Group by op, status, outcome, completion, category, family, or several with commas: op,status;"
-    " or all as one.",
+    help="Split by one or more of op, status, outcome, completion, category, family, with commas; all: no split.",
 )
 @click.option(
     "--clock",
@@ -75,6 +77,8 @@ def command(
 ) -> int:
     """How long calls took: percentiles and histograms as text, PNG, SVG, Parquet, JSON or CSV.
 
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote.
+
     Percentiles are exact to 1 %. What has no duration (open at the end, completed inline) is counted and said. For
     example, failed calls apart from the others: --by op,status; how durations change over time: -o net.png --plot
     heatmap.
@@ -98,7 +102,8 @@ def command(
         text = as_text(table, opened.summary, **told, width=_width())
         if target is not None:
             emit_bytes(_file(opened, table, form, plot or "latency", op, legs, told), target)
-    emit(text)
+    if target is None or form in ("png", "svg"):
+        emit(text)
     return 0
 
 

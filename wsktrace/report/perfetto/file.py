@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from wsktrace.errors import UsageError
+from wsktrace.files import whole
 from wsktrace.report.perfetto.timeline import Window, Written, write
 
 if TYPE_CHECKING:
+    import os
+
     from wsktrace.report.facts import TraceFacts
     from wsktrace.report.words import Tables
 
@@ -64,13 +66,6 @@ def deliver(
 def save(facts: TraceFacts, tables: Tables, path: str | os.PathLike[str], **chosen: Any) -> tuple[Path, Written]:
     """Write a timeline to a file, whole or not at all; return its path and how much it holds."""
     target = Path(path)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with scratch.open("wb") as out:
-            written = write(facts, tables, out, **chosen)
-        scratch.replace(target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from None
-    finally:
-        scratch.unlink(missing_ok=True)
+    with whole(target) as place, place.open("wb") as out:
+        written = write(facts, tables, out, **chosen)
     return target, written

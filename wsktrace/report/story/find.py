@@ -26,6 +26,8 @@ _AROUND: Final = "\"'()[]{}<>,;:=."
 _NAMES: Final = {"irps": ("irp", "an IRP"), "sockets": ("socket", "a socket")}
 _HIGH: Final = 0xFFFFFFFF00000000
 _MOST: Final = 3
+#: No table has more rows; a larger number is an address.
+_MOST_ROWS: Final = 0xFFFFFFFF
 #: Bytes into an object that an address may point and still be near.
 _INSIDE: Final = 0x1000
 
@@ -36,15 +38,17 @@ def read_address(text: str) -> int | None:
     return None if found is None else int(found[1], 16)
 
 
-def uses(index: Index, table: str, which: int | str) -> list[int]:
+def uses(index: Index, table: str, which: int | str | np.integer[Any]) -> list[int]:
     """Return the ids of ``table`` that an id or address means, oldest first; ``UsageError`` as ``Stories.uses``."""
     column, what = _NAMES[table]
     held = index.irps if table == "irps" else index.sockets
-    number = which if isinstance(which, int) else _id(which)
+    number = _id(which) if isinstance(which, str) else int(which)
+    if not isinstance(which, str) and int(which) > _MOST_ROWS:
+        number = None
     if number is not None:
         (index.irp if table == "irps" else index.socket)(number)  # tells which ids there are
         return [number]
-    address = read_address(str(which))
+    address = read_address(str(which)) if isinstance(which, str) else int(which)
     if address is None:
         raise UsageError(
             f"{clean(which)!r} is no address and no id; give an address such as ffff8001`23456780, or '#17' for row 17"
