@@ -21,7 +21,7 @@ from wsktrace.version import __version__
 
 if TYPE_CHECKING:
     from wsktrace.errors import FormatError, InputError, MissingDependency, NotAnEtlFile, UsageError, WsktraceError
-    from wsktrace.trace import Finding, Trace, load, open  # noqa: A004 -- wsktrace.open reads as it should
+    from wsktrace.trace import Finding, Trace, address, load, open  # noqa: A004 -- wsktrace.open reads as it should
 
 __all__ = [
     "Finding",
@@ -33,6 +33,7 @@ __all__ = [
     "UsageError",
     "WsktraceError",
     "__version__",
+    "address",
     "load",
     "open",
 ]
@@ -47,6 +48,7 @@ _HOMES = {
     "Trace": "wsktrace.trace",
     "UsageError": "wsktrace.errors",
     "WsktraceError": "wsktrace.errors",
+    "address": "wsktrace.trace",
     "load": "wsktrace.trace",
     "open": "wsktrace.trace",
 }

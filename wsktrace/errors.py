@@ -14,7 +14,7 @@ Damage *inside* a trace is never an error: it becomes rows of the ``quality`` ta
 
 from __future__ import annotations
 
-__all__ = ["FormatError", "InputError", "MissingDependency", "NotAnEtlFile", "UsageError", "WsktraceError"]
+__all__ = ["FormatError", "InputError", "MissingDependency", "NotAnEtlFile", "UsageError", "WsktraceError", "missing"]
 
 
 class WsktraceError(Exception):
@@ -39,3 +39,8 @@ class UsageError(WsktraceError):
 
 class MissingDependency(WsktraceError):  # noqa: N818 -- reads as a sentence where it is caught
     """An optional library is needed for what was asked."""
+
+
+def missing(what: str, package: str, extra: str) -> MissingDependency:
+    """Return the error for a library that is not installed; the quotes of its pip line suit every shell."""
+    return MissingDependency(f'{what} needs the package {package}; to install it: pip install "wsktrace[{extra}]"')

@@ -15,7 +15,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from wsktrace.errors import MissingDependency, UsageError
+from wsktrace.errors import UsageError, missing
 from wsktrace.schema import TABLES
 from wsktrace.units import address_text, duration_text, read_address
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-__all__ = ["Session", "Source", "SqlError", "last_result", "table_columns"]
+__all__ = ["Session", "Source", "SqlError", "last_result", "require", "table_columns"]
 
 #: What closes duckdb, in this order; settings that a version does not have are left out.
 _CLOSED: tuple[tuple[str, str], ...] = (
@@ -82,7 +82,7 @@ class Session:
         self._sources = dict(sources)
         self._built: set[str] = set()
         self._result: Any = None
-        self._duckdb = _duckdb()
+        self._duckdb = require()
         self._worker = ThreadPoolExecutor(1, "wsktrace-sql")
         self._spill = tempfile.TemporaryDirectory(prefix="wsktrace-sql-", ignore_cleanup_errors=True)
         self._database = self._duckdb.connect(":memory:")
@@ -246,11 +246,12 @@ def table_columns(kind: str) -> set[str]:
     return {c.name for table in TABLES.values() for c in table.columns if c.type == kind}
 
 
-def _duckdb() -> Any:
+def require() -> Any:
+    """Return the module duckdb; ``MissingDependency`` where it is not installed."""
     try:
         import duckdb
     except ImportError:
-        raise MissingDependency("SQL needs duckdb: pip install 'wsktrace[sql]'") from None
+        raise missing("SQL", "duckdb", "sql") from None
     return duckdb
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsktrace import store_checks
 from wsktrace.errors import FormatError, UsageError
-from wsktrace.files import written_whole
+from wsktrace.files import whole
 from wsktrace.schema import SCHEMA_VERSION, TABLES
 from wsktrace.version import __version__
 
@@ -105,7 +105,7 @@ def write(
     for name, table in tables.items():
         path = _path(folder, name)
         described = table.replace_schema_metadata({_KEY: _describe(name, facts)})
-        with written_whole(path) as scratch:
+        with whole(path) as scratch:
             pq.write_table(described, scratch, compression="zstd", row_group_size=_ROW_GROUP)
         written.append(path)
     return written

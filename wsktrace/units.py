@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import SupportsInt
 
 from wsktrace.errors import UsageError
 
@@ -45,16 +46,16 @@ def read_address(text: str) -> int | None:
     return None if found is None else int(found[1], 16)
 
 
-def read_which(which: int | str) -> tuple[int, bool]:
+def read_which(which: SupportsInt | str) -> tuple[int, bool]:
     """Return the number of a row or object that is asked for, and whether it is an id rather than an address.
 
-    Ids are numbers, ``#17`` and up to seven digits; all other text is an address.
+    Ids are numbers below 2**32 (no table has more rows), ``#17`` and up to seven digits; all else is an address.
 
     Raises:
         UsageError: it is neither.
     """
-    if isinstance(which, int) and 0 <= which < 1 << 64:
-        return which, True
+    if not isinstance(which, str) and 0 <= int(which) < 1 << 64:
+        return int(which), int(which) >> 32 == 0
     if found := _ID.fullmatch(str(which).strip().strip("\"'")):
         return int(found[1] or found[2]), True
     address = read_address(str(which))

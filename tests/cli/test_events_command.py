@@ -189,7 +189,7 @@ def test_parquet_and_the_library_give_the_same_typed_columns(
         assert only["Length"].tolist() == [42]
         assert trace.events(provider="nobody").shape[0] == 0
     assert run(["events", str(mixed), "--format", "parquet"]) == 2
-    assert "Parquet needs a file" in capsys.readouterr().err
+    assert "parquet is no text; name a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -302,4 +302,4 @@ def test_a_trace_without_operations(capsys: pytest.CaptureFixture[str], tmp_path
     assert "There is no WSK operation in this trace; providers seen (events): " in menu
     assert "there is none in this trace" in refused(capsys, tmp_path / "empty.etl", "--irp", "#0")
     assert "is not an IRP of this trace" in refused(capsys, tmp_path / "empty.etl", "--irp", "ffffb10a`2c41e2b0")
-    assert "operations  0" in shown(capsys, tmp_path / "empty.etl", "--around", "+1")
+    assert "operations  0" in shown(capsys, tmp_path / "empty.etl", "--around", "+0")

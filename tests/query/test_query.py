@@ -244,7 +244,7 @@ def test_without_duckdb_the_message_names_the_line(monkeypatch: pytest.MonkeyPat
         return real(name, *more, **also)
 
     monkeypatch.setattr(builtins, "__import__", fake)
-    with pytest.raises(MissingDependency, match=r"pip install 'wsktrace\[sql\]'"):
+    with pytest.raises(MissingDependency, match=r'pip install "wsktrace\[sql\]"'):
         faked().sql("SELECT 1")
 
 

@@ -271,7 +271,7 @@ def test_a_folder_of_tables_gives_the_same(tmp_path: Any, faked: Any) -> None:
 
 def test_what_is_missing_is_named(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "perfetto.protos.perfetto.trace.perfetto_trace_pb2", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'wsktrace\[timeline\]'"):
+    with pytest.raises(MissingDependency, match=r'pip install "wsktrace\[timeline\]"'):
         faked().timeline()
 
 

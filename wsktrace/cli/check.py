@@ -22,7 +22,7 @@ __all__ = ["command", "exit_status"]
 LEVELS = ("error", "warning", "info", "suspect")
 
 
-@click.command("check")
+@click.command("check", cls=options.Verb)
 @options.trace_input
 @click.option(
     "--format",
@@ -30,7 +30,7 @@ LEVELS = ("error", "warning", "info", "suspect")
     type=click.Choice(list(FORMATS)),
     help="Default: by the ending of -o, else text. concise is a line per finding, github annotations of a workflow.",
 )
-@options.output_file(f"Write here instead of to stdout; the format follows the ending: {', '.join(sorted(ENDINGS))}.")
+@options.output_file(endings=ENDINGS)
 @options.listing
 @click.option(
     "--coverage", is_flag=True, help="Say for each rule what it could decide, why not more, and what would decide it."
@@ -69,7 +69,7 @@ def command(
 ) -> int:
     """Judge a trace: what is still pending, which rules are broken.
 
-    TRACE is an .etl file, or one packed as .gz or .zip.
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote.
 
     With --symbols (or --download) each finding names the source file and line of the last message that its thread
     traced before, where the trace can tell.

@@ -21,7 +21,7 @@ SAMPLE = "demo.etl"
     show_default=True,
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the tables.",
+    help="Folder for the tables; made where it does not exist.",
 )
 @click.option("--force", is_flag=True, help="Write into a folder that holds other files.")
 def command(target: Path, force: bool) -> int:

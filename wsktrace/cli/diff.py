@@ -25,7 +25,7 @@ ENDINGS = options.endings("text", "json", "md", "png", "svg")
 LEVELS = ("new", "first-seen", "suspect", "slower")
 
 
-@click.command("diff")
+@click.command("diff", cls=options.Verb)
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(path_type=Path))
 @options.profile
@@ -33,7 +33,9 @@ LEVELS = ("new", "first-seen", "suspect", "slower")
     "--format", "form", type=click.Choice(["text", "json", "md"]), help="Default: by the ending of -o, else text."
 )
 @options.output_file(
-    "Write here instead of to stdout; the format follows the ending (.txt, .json, .md); .png and .svg show latencies."
+    "Write a picture of latencies (.png, .svg) beside the text on stdout, or all of it instead of to stdout; the format"
+    " follows the ending",
+    [ending for ending, form in ENDINGS.items() if form not in ("png", "svg")],
 )
 @click.option("--op", "ops", multiple=True, metavar="NAME", help="Latencies of this operation only (may be repeated).")
 @click.option(
@@ -73,7 +75,7 @@ def command(
 ) -> int:
     """Compare two traces: A is the reference, B the candidate.
 
-    Each is an .etl file or a folder that export wrote.
+    Each is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote.
 
     Findings are matched by their fingerprint. One of B is new where A provably had none, and first seen where A could
     not have shown it; one of A is gone where B provably has none, and not seen where B cannot tell (events lost, calls

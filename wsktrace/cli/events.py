@@ -12,6 +12,7 @@ import click
 
 from wsktrace.cli import event_options, options
 from wsktrace.errors import UsageError
+from wsktrace.files import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,12 +30,12 @@ ENDINGS = options.endings("text", "jsonl", "csv", "parquet")
 _FORMATS = ("text", "jsonl", "csv", "parquet")
 
 
-@click.command("events")
+@click.command("events", cls=options.Verb)
 @click.argument("traces", metavar="TRACE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.member
 @options.symbols
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: by the ending of -o, else text.")
-@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@options.output_file(endings=ENDINGS)
 @event_options.filters
 @options.quiet
 def command(
@@ -64,7 +65,9 @@ def command(
 
     form = format_for(target, form, ENDINGS, "text")
     if form == "parquet" and target is None:
-        raise UsageError("Parquet needs a file: give -o FILE.parquet")
+        raise UsageError("parquet is no text; name a file: -o FILE.parquet")
+    for trace in traces:
+        options.etl_only(trace)
     prefix = Prefix(os.environ.get("TRACE_FORMAT_PREFIX") or DEFAULT_PREFIX)
     EventFilter.of(**filters)  # what makes no sense is told before anything is read
     with Meter(quiet=quiet) as meter:
@@ -150,17 +153,15 @@ def _write_lines(reading: _Reading, form: str, prefix: Prefix, out: IO[str]) -> 
 
 def _write_file(reading: _Reading, form: str, prefix: Prefix, target: Path) -> None:
     """Write the events to a file, whole or not at all."""
-    from wsktrace.files import written_whole
-
-    with written_whole(target) as scratch:
+    with whole(target) as place:
         if form == "parquet":
-            _write_parquet(reading, scratch)
+            _write_parquet(reading, place)
         else:
-            with scratch.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
+            with place.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
                 _write_lines(reading, form, prefix, out)
 
 
-def _write_parquet(reading: _Reading, scratch: Path) -> None:
+def _write_parquet(reading: _Reading, place: Path) -> None:
     """Write the events of all traces in one order of time, typed columns for their fields."""
     import pyarrow.parquet as pq
 
@@ -170,7 +171,7 @@ def _write_parquet(reading: _Reading, scratch: Path) -> None:
     try:
         for table in ordered_tables(chain.from_iterable(reading.each())):
             if writer is None:
-                writer = pq.ParquetWriter(scratch, table.schema, compression="zstd")
+                writer = pq.ParquetWriter(place, table.schema, compression="zstd")
             writer.write_table(table)
     finally:
         if writer is not None:

@@ -11,7 +11,7 @@ from wsktrace.cli import options
 __all__ = ["command"]
 
 
-@click.command("export")
+@click.command("export", cls=options.Verb)
 @options.trace_input
 @click.option(
     "-o",
@@ -20,12 +20,14 @@ __all__ = ["command"]
     required=True,
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder; made where it does not exist.",
+    help="Folder for the tables; made where it does not exist.",
 )
 @click.option("--force", is_flag=True, help="Write into a folder that holds other files.")
 @options.quiet
 def command(trace: Path, member: str | None, profile: str, target: Path, force: bool, quiet: bool) -> int:
     """Write every table to a folder of Parquet files.
+
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote.
 
     One file a table, compressed with zstd; what each column means stands in the file's metadata. pyarrow, pandas,
     duckdb and others read them; wsktrace.load(DIR) gives the trace back without the .etl.

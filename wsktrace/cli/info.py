@@ -17,11 +17,11 @@ __all__ = ["command"]
 ENDINGS = options.endings("text", "json")
 
 
-@click.command("info")
+@click.command("info", cls=options.Verb)
 @options.trace_input
 @options.symbols
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="Default: by the ending of -o, else text.")
-@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@options.output_file(endings=ENDINGS)
 @options.quiet
 def command(
     trace: Path,
@@ -41,6 +41,7 @@ def command(
     from wsktrace.cli.output import Meter, emit, format_for, note, wants_colour
 
     form = format_for(target, form, ENDINGS, "text")
+    options.etl_only(trace)
 
     from wsktrace.decode.contents import gather
     from wsktrace.decode.symbols import Symbols

@@ -26,19 +26,21 @@ CLOCKS = {"issue": "total", "pending": "pending", "call": "call"}
 PLOTS = ("latency", "multiples", "cumulative", "heatmap", "outstanding", "lifetimes", "timeline")
 
 
-@click.command("latency")
+@click.command("latency", cls=options.Verb)
 @options.trace_input
-@options.output_file("Write a picture (.png, .svg), the table (.parquet, .json, .csv) or the text (.txt).")
+@options.output_file(
+    "Write a picture (.png, .svg) beside the text on stdout; or, instead of to stdout, the table (.parquet, .json,"
+    " .csv) or the text (.txt)."
+)
 @click.option("--op", "op", metavar="NAME", help="Only this operation, for example WskReceive.")
 @click.option(
     "--by",
     "by",
-    metavar="LIST",
+    metavar="NAMES",
     default="op",
     show_default=True,
     callback=options.group_keys,
-    help="Group by op, status, outcome, completion, category, family, or several with commas: op,status;"
-    " or all as one.",
+    help="Split by one or more of op, status, outcome, completion, category, family, with commas; all: no split.",
 )
 @click.option(
     "--clock",
@@ -69,6 +71,8 @@ def command(
 ) -> int:
     """How long calls took: percentiles and histograms as text, PNG, SVG, Parquet, JSON or CSV.
 
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote.
+
     Percentiles are exact to 1 %. What has no duration (open at the end, completed inline) is counted and said. For
     example, failed calls apart from the others: --by op,status; how durations change over time: -o net.png --plot
     heatmap.
@@ -91,7 +95,8 @@ def command(
         text = as_text(table, opened.summary, **told, width=terminal_width())
         if target is not None:
             emit_bytes(_file(opened, table, form, plot or "latency", op, legs, told), target)
-    emit(text)
+    if target is None or form in ("png", "svg"):
+        emit(text)
     return 0
 
 

@@ -78,7 +78,10 @@ wsktrace VERB --help        what a verb can do
 
 
 @click.command(
-    cls=_Verbs, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Verbs,
+    help=_HELP,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", message="wsktrace %(version)s")
 def command() -> None:

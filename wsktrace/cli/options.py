@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from wsktrace.cli.output import Meter
     from wsktrace.trace import Trace
 
 __all__ = [
+    "Verb",
     "command_line",
     "endings",
+    "etl_only",
     "group_keys",
     "judging",
     "listing",
@@ -42,6 +44,44 @@ _ENDINGS = {
     ".png": "png",
     ".svg": "svg",
 }
+#: Parameters that name what is read.
+_READ = ("trace", "traces", "a", "b", "arguments")
+
+
+class Verb(click.Command):
+    """A verb; before it works it is told that its -o cannot be written, or would overwrite what is to be read."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Look at -o FILE, then run the verb.
+
+        Raises:
+            UsageError: -o has no name or lies in a folder that is not there, or is a trace that is read.
+        """
+        kind = next((p.type for p in self.params if p.name == "target"), None)
+        target = ctx.params.get("target")
+        if target is not None and isinstance(kind, click.Path) and not kind.dir_okay:
+            given = (ctx.params.get(name) for name in _READ)
+            _check_target(target, [one for held in given for one in (held if isinstance(held, tuple) else (held,))])
+        return super().invoke(ctx)
+
+
+def _check_target(target: Path, read: list[Any]) -> None:
+    from wsktrace.errors import UsageError
+
+    if not target.name:
+        raise UsageError("-o needs the name of a file")
+    if not target.parent.is_dir():
+        raise UsageError(f"-o {target}: there is no folder {target.parent}; make it first")
+    if not target.is_file():
+        return
+    for one in read:
+        try:
+            same = one is not None and target.samefile(one)
+        except (OSError, ValueError):  # there is none, or it is SQL
+            same = False
+        if same:
+            raise UsageError(f"-o {target} would overwrite the trace; give another name")
+
 
 profile = click.option(
     "--profile",
@@ -65,10 +105,13 @@ def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def output_file(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option -o FILE with its help."""
+def output_file(
+    text: str = "Write here instead of to stdout; the format follows the ending", endings: Iterable[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option -o FILE with its help, which ends in the endings that are known."""
     kind = click.Path(dir_okay=False, path_type=Path)
-    return click.option("-o", "--output", "target", metavar="FILE", type=kind, help=text)
+    told = f"{text}: {', '.join(sorted(endings))}." if endings else text
+    return click.option("-o", "--output", "target", metavar="FILE", type=kind, help=told)
 
 
 def symbols(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,6 +222,15 @@ def command_line() -> tuple[list[str], frozenset[str]]:
             if isinstance(parameter.type, click.Path) or name == "member":
                 names.add(str(value))
     return words, frozenset(names)
+
+
+def etl_only(trace: Path) -> None:
+    """Raise ``UsageError`` where a folder of tables is named to a verb that reads the .etl itself."""
+    from wsktrace.errors import UsageError
+
+    if trace.is_dir() and any(trace.glob("*.parquet")):
+        verb = click.get_current_context().command.name
+        raise UsageError(f"{trace} is a folder of tables; wsktrace {verb} needs the .etl that they were made from")
 
 
 def open_trace(trace: Path, *, member: str | None, profile: str, meter: Meter, **more: Any) -> Trace:

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from wsktrace.errors import UsageError
-from wsktrace.files import written_whole
+from wsktrace.files import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,21 @@ __all__ = ["Meter", "emit", "emit_bytes", "fit", "format_for", "leave_pipe", "no
 
 #: What is printed instead where the terminal's encoding does not know the sign.
 _PLAIN = str.maketrans(
-    {"✖": "x", "▲": "!", "●": "*", "·": "-", "–": "-", "—": "-", "…": "...", "→": "->", "µ": "u", "×": "x"}
+    {
+        "✖": "x",
+        "▲": "!",
+        "●": "*",
+        "·": "-",
+        "–": "-",
+        "—": "-",
+        "…": "...",
+        "→": "->",
+        "µ": "u",
+        "×": "x",
+        "─": "-",
+        "└": "`",
+        "μ": "u",
+    }
     | dict(zip("▁▂▃▄▅▆▇█", ".:-=+*#@", strict=True))
 )
 
@@ -65,8 +79,8 @@ def leave_pipe() -> None:
 
 def emit_bytes(data: bytes, target: Path) -> None:
     """Write ``data`` to a file, whole or not at all."""
-    with written_whole(target) as scratch:
-        scratch.write_bytes(data)
+    with whole(target) as place:
+        place.write_bytes(data)
 
 
 def format_for(target: Path | None, chosen: str | None, endings: dict[str, str], default: str) -> str:
@@ -78,9 +92,18 @@ def format_for(target: Path | None, chosen: str | None, endings: dict[str, str],
     known = endings.get(target.suffix.lower())
     if known is None:
         raise UsageError(
-            f"what format shall {target.name} have? endings known here: {', '.join(sorted(endings))}; or give --format"
+            f"what format shall {target.name} have? endings known here: {', '.join(sorted(endings))}"
+            + ("; or give --format" if _has_format() else "")
         )
     return known
+
+
+def _has_format() -> bool:
+    """Whether the verb that runs has the option --format."""
+    import click
+
+    context = click.get_current_context(silent=True)
+    return context is not None and any("--format" in parameter.opts for parameter in context.command.params)
 
 
 def fit(text: str, stream: object) -> str:

@@ -11,6 +11,7 @@ import click
 
 from wsktrace.cli import options
 from wsktrace.errors import UsageError
+from wsktrace.files import whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,15 +25,16 @@ ENDINGS = {".txt": "table"} | options.endings("csv", "json", "jsonl", "md", "par
 _FORMATS = ("table", "csv", "json", "jsonl", "md", "parquet")
 
 
-_HELP = """Run SQL over the tables of a trace, by duckdb (pip install 'wsktrace[sql]').
+_HELP = """Run SQL over the tables of a trace, by duckdb (pip install "wsktrace[sql]").
 
 \b
 wsktrace query net.etl "SELECT op, count(*), dur(max(total_ns)) FROM irps GROUP BY op"
 wsktrace query net.etl                       the tables and their columns
 wsktrace query a.etl b.etl "SELECT trace, count(*) FROM findings GROUP BY trace"
 
-TRACE is an .etl file or a folder that export wrote, whose Parquet files are read where a statement needs them. Of
-several traces each table has all rows, with the trace as its first column.
+TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote. Its Parquet
+files are read where a statement needs them. Of several traces each table has all rows, with the trace as its first
+column.
 
 \b
 Beside duckdb's functions:
@@ -47,10 +49,10 @@ Of several statements a table shows each result; the other formats take the last
 """
 
 
-@click.command("query", help=_HELP)
+@click.command("query", cls=options.Verb, help=_HELP)
 @click.argument("arguments", metavar="TRACE... [SQL]", nargs=-1, required=True)
-@options.profile
 @options.member
+@options.profile
 @click.option(
     "--sql-file",
     metavar="FILE",
@@ -59,8 +61,15 @@ Of several statements a table shows each result; the other formats take the last
 )
 @click.option("--tables", is_flag=True, help="List the tables and their columns.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: by the ending of -o, else table.")
-@options.output_file("Write here instead of to stdout; the format follows the ending.")
-@click.option("--rows", default=100, show_default=True, metavar="N", help="Rows that a table shows; 0 for all.")
+@options.output_file(endings=ENDINGS)
+@click.option(
+    "--rows",
+    default=100,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Rows that a table shows; 0 for all.",
+)
 @options.quiet
 def command(
     arguments: tuple[str, ...],
@@ -79,10 +88,11 @@ def command(
     form = format_for(target, form, ENDINGS, "table")
     traces, sql = _split(arguments, sql_file)
     if tables or not sql.strip():
-        return _list_tables(target)
+        return _list_tables(traces, sql, form, target, member=member, profile=profile)
     from wsktrace.cli.output import Meter
-    from wsktrace.query import Session, SqlError
+    from wsktrace.query import Session, SqlError, require
 
+    require()
     with ExitStack() as stack:
         meter = stack.enter_context(Meter(quiet=quiet))
         opened = {
@@ -104,6 +114,8 @@ def _split(arguments: tuple[str, ...], sql_file: Path | None) -> tuple[list[Path
     """Return the traces and the SQL: the last argument, unless a file holds it or that is a trace itself."""
     *first, last = arguments
     if sql_file is not None:
+        if first and " " in last and not _exists(last):
+            raise UsageError("the SQL is given twice, as an argument and by --sql-file; leave one out")
         return [Path(a) for a in arguments], _read(sql_file)
     if last == "-":
         if not first:
@@ -126,16 +138,32 @@ def _exists(text: str) -> bool:
 
 
 def _read(path: Path) -> str:
+    name = "stdin" if str(path) == "-" else str(path)
     try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text("utf-8-sig")
+        text = sys.stdin.read() if name == "stdin" else path.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is no text in UTF-8") from None
+        raise UsageError(f"{name} is no text in UTF-8") from None
+    if not text.strip():
+        raise UsageError(f"there is no SQL in {name}")
+    return text
 
 
-def _list_tables(target: Path | None) -> int:
-    from wsktrace.cli.output import emit
+def _list_tables(traces: list[Path], sql: str, form: str, target: Path | None, **how: Any) -> int:
+    """Write which tables and columns there are; they are the same in every trace that can be opened."""
+    from wsktrace.cli.output import Meter, emit
+    from wsktrace.report.schema import as_json, as_markdown
     from wsktrace.schema import TABLES
 
+    if sql.strip():
+        raise UsageError("--tables runs no SQL; leave one of them out")
+    for path in traces:
+        options.open_trace(path, meter=Meter(quiet=True), **how).close()
+    described = {"json": as_json, "md": as_markdown}
+    if form in described:
+        emit(described[form](list(TABLES.values())), target)
+        return 0
+    if form != "table":
+        raise UsageError(f"the tables and their columns come as text, json or md, not as {form}")
     lines: list[str] = []
     for table in TABLES.values():
         lines += [f"{table.name}  {table.row}", *_wrapped([c.name for c in table.columns]), ""]
@@ -179,7 +207,6 @@ def _write_last(session: Session, sql: str, form: str, target: Path | None) -> N
 
 def _write(reader: pa.RecordBatchReader, form: str, target: Path | None) -> None:
     from wsktrace.cli.output import leave_pipe
-    from wsktrace.files import written_whole
     from wsktrace.report.result import write
 
     if target is None:
@@ -192,7 +219,7 @@ def _write(reader: pa.RecordBatchReader, form: str, target: Path | None) -> None
         except BrokenPipeError:
             leave_pipe()
         return
-    with written_whole(target) as scratch, scratch.open("wb") as out:
+    with whole(target) as place, place.open("wb") as out:
         write(reader, form, out)
 
 

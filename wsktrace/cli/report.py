@@ -12,7 +12,7 @@ from wsktrace.cli import options
 __all__ = ["command"]
 
 
-@click.command("report")
+@click.command("report", cls=options.Verb)
 @options.trace_input
 @options.output_file("Write here; default: the trace's name with .html in the current folder.")
 @click.option("--force", is_flag=True, help="Overwrite a file that has the default name.")
@@ -35,8 +35,9 @@ def command(
 ) -> int:
     """Write the whole account of a trace as one HTML file, to read, to search, to send.
 
-    TRACE is an .etl file, one packed as .gz or .zip, or a folder that `wsktrace export` wrote. The file needs no
-    network and, to be read, no script. Its path is printed. Exit status 0 where it was written, whatever it says.
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote. The file
+    needs no network and, to be read, no script. Its path is printed. Exit status 0 where it was written, whatever it
+    says.
     """
     from wsktrace.cli.output import Meter, emit, emit_bytes, note
     from wsktrace.report.provenance import provenance

@@ -18,12 +18,12 @@ __all__ = ["command"]
 ENDINGS = options.endings("text", "json", "md")
 
 
-@click.command("schema")
+@click.command("schema", cls=options.Verb)
 @click.argument("name", metavar="[TABLE]", required=False)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "md"]), help="Default: by the ending of -o, else text."
 )
-@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@options.output_file(endings=ENDINGS)
 def command(name: str | None, form: str | None, target: Path | None) -> int:
     """Describe the tables and their columns.
 

@@ -39,7 +39,7 @@ def read_span(text: str) -> int:
     return ns
 
 
-@click.command("show")
+@click.command("show", cls=options.Verb)
 @options.trace_input
 @click.option("--irp", metavar="ADDR", help="Of the IRP at this address (ffff8001`23456780, 0x…), or '#17': row 17.")
 @click.option("--socket", metavar="ADDR", help="Of the socket at this address, or '#3': row 3 of the sockets.")
@@ -55,8 +55,13 @@ def read_span(text: str) -> int:
     help="The driver's messages: those inside its calls or with its address, or all of that time.",
 )
 @click.option("--no-messages", is_flag=True, help="Without the driver's messages.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", "md"]), help="Default: by -o, else text.")
-@options.output_file("Write here instead of to stdout; the format follows the ending.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "jsonl", "md"]),
+    help="Default: by the ending of -o, else text.",
+)
+@options.output_file(endings=ENDINGS)
 @options.quiet
 def command(
     trace: Path,
@@ -74,9 +79,9 @@ def command(
 ) -> int:
     """Tell the story of an IRP, a socket, a finding or a moment: who called, what pended where, who completed it.
 
-    TRACE is an .etl file, or a folder that wsktrace export wrote. Give one of --irp, --socket, --finding, --around;
-    without one: what there is, as command lines to copy. An address that was used again gives each of its uses, the
-    oldest first; quote it for the shell's sake.
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote. Give one of
+    --irp, --socket, --finding, --around; without one: what there is, as command lines to copy. An address that was
+    used again gives each of its uses, the oldest first; quote it for the shell's sake.
 
     The driver's own messages stand between, as far as something describes them (--symbols, as for wsktrace events).
     """
@@ -87,6 +92,7 @@ def command(
         raise UsageError(f"{' and '.join(f'--{name}' for name in list(asked)[:2])}: one story at a time")
     form = format_for(target, form, ENDINGS, "text")
     span = read_span(window)
+    _fits(subjects["around"], no_messages=no_messages)
     described = {"symbols": symbols, "download": download}
     with (
         Meter(quiet=quiet) as meter,
@@ -115,6 +121,17 @@ def command(
     return 0
 
 
+def _fits(around: str | None, *, no_messages: bool) -> None:
+    """Raise ``UsageError`` where an option has nothing to act on."""
+    from click.core import ParameterSource
+
+    source = click.get_current_context().get_parameter_source
+    if around is None and source("window") is ParameterSource.COMMANDLINE:
+        raise UsageError("--window says how much around a moment; give --around TIME with it")
+    if no_messages and source("messages") is ParameterSource.COMMANDLINE:
+        raise UsageError("--messages and --no-messages: give one of them")
+
+
 def _command_line(trace: Path) -> str:
     from wsktrace.units import clean
 
@@ -129,8 +146,9 @@ def _stories(opened: Trace, trace: Path, what: str, which: Any, span: int) -> tu
     if what == "around":
         from wsktrace.decode.moments import moment_of
 
-        moment = moment_of("around", which, opened.summary.start_ns or 0)
-        return [stories.around(moment - span // 2, moment - span // 2 + span)], ""
+        first = moment_of("around", which, opened.summary.start_ns or 0) - span // 2
+        _check_span(opened, which, first, first + span)
+        return [stories.around(first, first + span)], ""
     return _uses(stories, f"{what}s", which, trace)
 
 
@@ -145,6 +163,16 @@ def _uses(stories: Stories, table: str, which: str, trace: Path) -> tuple[list[S
             f"to see one: {_command_line(trace)} --{option} '#{ids[MOST_USES]}'"
         )
     return [tell(number) for number in ids[:MOST_USES]], more
+
+
+def _check_span(opened: Trace, around: str, first: int, end: int) -> None:
+    """Raise ``UsageError`` where a trace ends before a span of time, or begins after it."""
+    from wsktrace.units import clean, clock_text
+
+    start, last = opened.summary.start_ns, opened.summary.end_ns
+    if start is not None and last is not None and (end < start or first > last):
+        whole = f"{clock_text(start, date=True)} to {clock_text(last, date=True)}"
+        raise UsageError(f"around {clean(around)}: nothing is there; the trace is from {whole} UTC")
 
 
 def _with_messages(

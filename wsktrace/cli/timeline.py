@@ -22,9 +22,9 @@ ENDINGS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto"}
 PATIENCE = 300.0
 
 
-@click.command("timeline")
+@click.command("timeline", cls=options.Verb)
 @options.trace_input
-@options.output_file("The file; where this is left out, TRACE with the ending .pftrace, in the folder you are in.")
+@options.output_file("Write here (.pftrace); default: the trace's name with .pftrace in the current folder.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser; without -o no file is left behind.")
 @click.option("--print-url", is_flag=True, help="As --open, but only print the address to be opened.")
 @click.option(
@@ -47,6 +47,8 @@ def command(
 ) -> int:
     """Draw sockets, IRPs and threads for ui.perfetto.dev.
 
+    TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote.
+
     A track per socket with its life and its IRPs, a track per thread with calls and completions, arrows from a call
     over its IRP to the completion, findings, the number of IRPs outstanding, and what the trace lacks.
 
@@ -59,10 +61,12 @@ def command(
 
     from wsktrace.cli.output import Meter, emit, format_for, note
     from wsktrace.report.perfetto.file import choose, save
+    from wsktrace.report.perfetto.packets import require
     from wsktrace.report.perfetto.serve import OneFile
 
     serves = opens or print_url
     format_for(target, None, ENDINGS, "perfetto")
+    require()
     name = Path(f"{trace.name.split('.')[0] or 'trace'}.pftrace")
     with ExitStack() as held:
         scratch = Path(held.enter_context(TemporaryDirectory(prefix="wsktrace-")))

@@ -83,7 +83,7 @@ class EventFilter:
             pids: one or several.
             tids: one or several.
             grep: a regular expression.
-            start_ns: the start of the trace, which some times count from; ns UTC.
+            start_ns: the start of the trace, which some times count from; ns UTC; 0 where it is not known yet.
 
         Raises:
             UsageError: something that makes no sense; the message says what would.
@@ -95,13 +95,17 @@ class EventFilter:
             pattern = None if grep is None else re.compile(grep)
         except re.error as error:
             raise UsageError(f"grep {grep}: {error}") from None
+        first = None if since is None else moment_of("since", since, start_ns)
+        end = None if until is None else moment_of("until", until, start_ns)
+        if start_ns and first is not None and end is not None and end <= first:
+            raise UsageError(f"the time from {since} until {until} is empty")
         return cls(
             (providers,) if isinstance(providers, str) else tuple(providers),
             (names,) if isinstance(names, str) else tuple(names),
             frozenset(n for one in _several(ids) for n in _span(one)),
             severity,
-            None if since is None else moment_of("since", since, start_ns),
-            None if until is None else moment_of("until", until, start_ns),
+            first,
+            end,
             frozenset(_number("pid", one) for one in _several(pids)),
             frozenset(_number("tid", one) for one in _several(tids)),
             pattern,

@@ -36,7 +36,8 @@ class Source:
         self._file = file
         # also when nobody closes it: a notebook's trace simply goes out of use
         self._finish = weakref.finalize(self, file.close) if owned else None
-        self.name = name
+        # bytes that are no text in the name (of a file system, or of a locale without UTF-8) must not stop a writer
+        self.name = os.fsencode(name).decode("utf-8", "replace")
         self._run = 0, 0  # the run of equal bytes that was looked at last
         try:
             self._base = file.tell()
@@ -126,12 +127,18 @@ def _open_path(path: Path) -> tuple[BinaryIO, str, str | None]:
     member = None
     try:
         if path.is_dir():
-            raise NotAnEtlFile(f"{path}: a directory; name the .etl file inside it")
+            tables = any(path.glob("*.parquet"))
+            raise NotAnEtlFile(
+                f"{path}: a folder of tables, no .etl; wsktrace.load reads what 'wsktrace export' wrote"
+                if tables
+                else f"{path}: a directory; name the .etl file inside it"
+            )
         if not path.exists() and (parts := _split(path)) is not None:
             path, member = parts
         return path.open("rb", buffering=0), path.name, member
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check the path") from error
+        hint = "name a file (/dev/stdin where that is a pipe)" if str(path) == "-" else "check the path"
+        raise InputError(f"{path}: no such file; {hint}") from error
     except PermissionError as error:
         raise InputError(f"{path}: permission denied; copy the file or run as a user who may read it") from error
     except (OSError, ValueError) as error:

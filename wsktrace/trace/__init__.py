@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Finding", "Trace", "load", "open"]
+    import numpy as np
+
+__all__ = ["Finding", "Trace", "address", "load", "open"]
 
 
 def open(  # noqa: A001 -- wsktrace.open reads as it should
@@ -74,6 +76,26 @@ def open(  # noqa: A001 -- wsktrace.open reads as it should
             progress=progress,
         )
     )
+
+
+def address(text: str | int) -> np.uint64:
+    """Return an address as the tables hold it, from what debuggers print or from a number: to compare a column with.
+
+    ``irps[irps.irp == wsktrace.address("ffff8001`23456780")]``. pandas takes a number in Python for a signed one, which
+    the address of a kernel is too large for.
+
+    Raises:
+        UsageError: it is no address.
+    """
+    import numpy as np
+
+    from wsktrace.errors import UsageError
+    from wsktrace.units import read_address
+
+    number = read_address(text) if isinstance(text, str) else int(text)
+    if number is None or not 0 <= number < 1 << 64:
+        raise UsageError(f"{text!r} is no address, such as ffff8001`23456780 or 0xffff800123456780")
+    return np.uint64(number)
 
 
 def load(directory: str | os.PathLike[str]) -> Trace:

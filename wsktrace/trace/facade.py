@@ -138,7 +138,7 @@ class Trace(TraceTables):
         return self._stories
 
     def irp(self, which: int | str) -> IrpUse:
-        """Return one use of an IRP, by id (``17``) or address (``"ffff8001`23456780"``).
+        """Return one use of an IRP, by id (``17``) or address (``"ffff8001`23456780"``, 0xffff800123456780).
 
         Raises:
             UsageError: there is none, or an address that was used several times; the message names the uses.
@@ -222,7 +222,7 @@ class Trace(TraceTables):
         """Write the timeline for https://ui.perfetto.dev and return the path; without ``path``, return its bytes.
 
         ``socket``: only this one, by address or id; ``since``, ``until``: only what reaches into that time, written as
-        for ``events``. It needs ``pip install 'wsktrace[timeline]'``; ``UsageError`` where there is nothing to draw.
+        for ``events``. It needs ``pip install "wsktrace[timeline]"``; ``UsageError`` where there is nothing to draw.
         """
         from wsktrace.report.perfetto import file as perfetto_file
 

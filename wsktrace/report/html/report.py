@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.errors import UsageError
-from wsktrace.files import written_whole
+from wsktrace.files import whole
 from wsktrace.report.html.findings import Found, choose
 from wsktrace.report.html.lives import Lives, lives
 from wsktrace.report.html.page import page
@@ -77,7 +77,7 @@ def write(text: str, path: str | os.PathLike[str]) -> Path:
     from pathlib import Path
 
     target = Path(path)
-    with written_whole(target) as scratch:
+    with whole(target) as scratch:
         scratch.write_text(text, "utf-8", errors="replace", newline="\n")
     return target
 

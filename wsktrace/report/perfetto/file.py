@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from wsktrace.decode.moments import moment_of
 from wsktrace.errors import UsageError
-from wsktrace.files import written_whole
+from wsktrace.files import whole
 from wsktrace.report.perfetto.timeline import Window, Written, write
 from wsktrace.units import read_which
 
@@ -55,6 +55,6 @@ def deliver(
 def save(facts: TraceFacts, tables: Tables, path: str | os.PathLike[str], **chosen: Any) -> tuple[Path, Written]:
     """Write a timeline to a file, whole or not at all; return its path and how much it holds."""
     target = Path(path)
-    with written_whole(target) as scratch, scratch.open("wb") as out:
+    with whole(target) as place, place.open("wb") as out:
         written = write(facts, tables, out, **chosen)
     return target, written

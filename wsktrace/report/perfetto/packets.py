@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from wsktrace.errors import MissingDependency
+from wsktrace.errors import missing
 from wsktrace.report.perfetto.layers import BEGIN, END, INSTANT, Shown
 
 if TYPE_CHECKING:
@@ -33,20 +33,23 @@ _NAME, _CATEGORY = "event_names", "event_categories"
 _LABEL, _VALUE = "debug_annotation_names", "debug_annotation_string_values"
 
 
+def require() -> Any:
+    """Return the class of a whole trace; ``MissingDependency`` where perfetto is not installed."""
+    try:
+        from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
+    except ImportError:
+        raise missing("a timeline", "perfetto", "timeline") from None
+    return Trace
+
+
 class PacketWriter:
     """Writes a trace to a binary file. ``packets`` and ``size`` tell how much it was so far."""
 
     def __init__(self, out: BinaryIO, base_ns: int) -> None:
-        try:
-            from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
-        except ImportError:
-            raise MissingDependency(
-                "a timeline needs the package perfetto; to install it: pip install 'wsktrace[timeline]'"
-            ) from None
         self._out = out
         self._base = base_ns
-        self._new = Trace
-        self._held = Trace()
+        self._new = require()
+        self._held = self._new()
         self._sequences = 0
         self.packets = 0
         self.size = 0

@@ -24,7 +24,7 @@ _MOST: Final = 3
 _INSIDE: Final = 0x1000
 
 
-def uses(index: Index, table: str, which: int | str) -> list[int]:
+def uses(index: Index, table: str, which: int | str | np.integer[Any]) -> list[int]:
     """Return the ids of ``table`` that an id or address means, oldest first; ``UsageError`` as ``Stories.uses``."""
     column, what = _NAMES[table]
     held = index.irps if table == "irps" else index.sockets
