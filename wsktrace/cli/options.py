@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wsktrace.cli.output import Meter
     from wsktrace.trace import Trace
 
-__all__ = ["command_line", "limits", "open_trace", "output_file", "quiet", "symbols", "trace_input"]
+__all__ = ["command_line", "limits", "open_trace", "output_file", "quiet", "redact", "symbols", "trace_input"]
 
 
 def trace_input(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,6 +81,9 @@ limits = click.option(
     help="Another limit than the profile's (may be repeated): a call's deadline in seconds (WskConnect=90), a threshold"
     " (close_s=20), order_tolerance_ms=5.",
 )
+redact = click.option(
+    "--redact", is_flag=True, help="Hide addresses, process and thread ids, names of files and hosts."
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 
 
@@ -100,7 +103,7 @@ def command_line() -> tuple[list[str], frozenset[str]]:
         for value in held if isinstance(held, tuple) else (held,):
             flag = [] if isinstance(parameter, click.Argument) else [max(parameter.opts, key=len)]
             words += flag if value is True else [*flag, str(value)]
-            if isinstance(parameter.type, click.Path) or name == "member":
+            if isinstance(parameter.type, click.Path) or name == "member" or (name == "profile" and "." in str(value)):
                 names.add(str(value))
     return words, frozenset(names)
 

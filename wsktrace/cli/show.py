@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsktrace.cli.output import Meter
+    from wsktrace.report.facts import TraceFacts
     from wsktrace.report.story.stories import Stories
     from wsktrace.report.story.told import Story
     from wsktrace.trace import Trace
@@ -59,6 +60,7 @@ def read_span(text: str) -> int:
 @click.option("--no-messages", is_flag=True, help="Without the driver's messages.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "jsonl", "md"]), help="Default: by -o, else text.")
 @options.output_file("Write here instead of to stdout; the format follows the ending.")
+@options.redact
 @options.quiet
 def command(
     trace: Path,
@@ -75,6 +77,7 @@ def command(
     no_messages: bool,
     form: str | None,
     target: Path | None,
+    redact: bool,
     quiet: bool,
 ) -> int:
     """Tell the story of an IRP, a socket, a finding or a moment: who called, what pended where, who completed it.
@@ -104,6 +107,8 @@ def command(
                 raise UsageError(
                     "say what to show: --irp, --socket, --finding or --around; what there is comes as text"
                 )
+            if redact:
+                raise UsageError("--redact needs a story: --irp, --socket, --finding or --around")
             from wsktrace.report.story.menu import menu
 
             emit(menu(opened.summary, opened.arrow, _command_line(trace)), target)
@@ -112,7 +117,16 @@ def command(
         if not no_messages:
             told = _with_messages(opened, told, meter, notes, folder=folder, every=messages == "all")
         colour = target is None and form == "text" and wants_colour()
-        text = _render(opened, told, form, more, colour=colour, terminal=target is None and sys.stdout.isatty())
+        terminal = target is None and sys.stdout.isatty()
+        if redact:
+            from wsktrace.report.redact import Redactor
+
+            hidden = Redactor(opened.summary, opened.arrow)
+            told = [hidden.story(story) for story in told]
+            more = more.partition(";")[0]  # the rest is a command line with names of files
+            text = hidden.finish(_render(hidden.facts, told, form, more, colour=colour, terminal=terminal))
+        else:
+            text = _render(opened.summary, told, form, more, colour=colour, terminal=terminal)
     emit(text, target)
     if not quiet:
         for sentence in notes:
@@ -200,11 +214,10 @@ def _with_messages(
     )
 
 
-def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colour: bool, terminal: bool) -> str:
+def _render(facts: TraceFacts, told: Sequence[Story], form: str, more: str, *, colour: bool, terminal: bool) -> str:
     from wsktrace.report import console
     from wsktrace.report.story import text as story_text
 
-    facts = opened.summary
     doubtful = facts.events_lost or facts.buffers_lost or facts.damaged_bytes or facts.damaged_buffers
     trust = console.trust(facts)[: 2 if doubtful else 1]
     if form == "json":

@@ -12,9 +12,10 @@ from wsktrace.report.perfetto.timeline import Window, Written, write
 
 if TYPE_CHECKING:
     from wsktrace.report.facts import TraceFacts
+    from wsktrace.report.redact import Redactor
     from wsktrace.report.words import Tables
 
-__all__ = ["Choice", "choose", "deliver", "save"]
+__all__ = ["Choice", "choose", "deliver", "redacted", "save"]
 
 
 class Choice(TypedDict):
@@ -37,6 +38,15 @@ def choose(facts: TraceFacts, *, socket: int | str | None, since: str | None, un
     if window.until <= window.since:
         raise UsageError(f"the time from {since} until {until} is empty")
     return Choice(socket=socket, window=window)
+
+
+def redacted(facts: TraceFacts, tables: Tables, chosen: Choice) -> tuple[Redactor, Choice]:
+    """Return the tables and facts without what identifies the machine, and what was chosen as they call it."""
+    from wsktrace.report.redact import Redactor
+
+    hidden = Redactor(facts, tables)
+    socket = chosen["socket"]
+    return hidden, Choice(socket=None if socket is None else hidden.address(socket), window=chosen["window"])
 
 
 def _moment(facts: TraceFacts, text: str | None, default: int) -> int:
