@@ -17,7 +17,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Write into a folder of its own, without pictures."""
-    monkeypatch.setattr(html_pictures, "pictures", lambda *_: {"latency": [], "lifetimes": []})
+    monkeypatch.setattr(html_pictures, "pictures", lambda *_: dict.fromkeys(("over_time", "latency", "cumulative", "lifetimes"), ()))
     monkeypatch.chdir(tmp_path)
 
 
