@@ -139,6 +139,26 @@ def test_a_narrow_terminal_gets_fewer_figures(
     assert "min" not in head
 
 
+@pytest.mark.parametrize("width", [80, 60, 100])
+def test_a_terminal_breaks_no_line(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsktrace.cli.latency._width", lambda: width)
+    lines = _out(capsys, HANG).splitlines()
+    assert max(map(len, lines)) <= max(width, 80)
+    assert ("log" in lines[0]) == (width == 100)
+
+
+def test_percentiles_that_so_few_uses_do_not_tell_are_left_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    text = _out(capsys, HANG, "--clock", "issue")
+    head, *rows = text.partition("\n\n")[0].splitlines()
+    told = {row.split()[0]: row for row in rows}
+    at = {name: head.index(name) for name in ("p90", "p99 ", "p99.9")}
+    assert told["WskCloseSocket"][: at["p90"] + 3].endswith("101 ms")  # ten uses
+    assert told["WskReceive"][at["p90"] - 5 : at["p99.9"] + 5].strip() == ""  # nine
+    assert "too few uses for that percentile: p90 needs 10, p99 needs 100, p99.9 needs 1,000" in text
+
+
 def test_small_histograms() -> None:
     row = {"count": 101, "bins": [100, 1000], "counts": [100, 1], "min_ns": 100, "max_ns": 1000}
     assert sparkline(row, 100, 1000, 10) == "█        ▁"

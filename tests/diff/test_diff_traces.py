@@ -79,6 +79,12 @@ def test_a_slower_operation_is_found_and_no_other(traffic: Trace) -> None:
     text = render_text(found)
     assert "1 operation slower" in text.splitlines()[0]
     assert text.index("Latency: shifted") < text.index("Latency: no shift shown")
+    narrow = render_text(found, width=80)
+    assert max(map(len, text.splitlines())) > 80
+    tables = [line for line in narrow.splitlines() if "→" in line or "B/A" in line]
+    assert max(map(len, tables)) <= 80
+    words = [sorted(t.split()) for t in (text, narrow)]
+    assert words[0] == words[1]
 
 
 def test_quantiles_and_counts_are_those_of_pandas(traffic: Trace) -> None:

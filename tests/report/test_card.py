@@ -5,6 +5,8 @@ from typing import Any
 
 from faked_traces import finding, irp, usual_rows
 
+from wsktrace.report.cards.trace import findings_card
+
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b"
 
 
@@ -59,6 +61,16 @@ def test_card_of_a_finding_shows_its_evidence(faked: Any) -> None:
     assert found.evidence.operation_id.tolist() == [4, 7, 9]
     assert found["irp_id"] == 17
     assert "WSK-SD-EARLY-RELEASE fail" in repr(found)
+
+
+def test_what_is_undecided_or_a_note_is_called_no_suspect(faked: Any) -> None:
+    held = {"finding_id": 0, "verdict": "unknown", "severity": "error", "message": "cannot be decided", "ignored": None}
+    held["time"] = 0
+    kinds = [held | {"rule": "WSK-A"}, held | {"rule": "WSK-B", "verdict": "note", "severity": "info"}]
+    html = findings_card(kinds, [])
+    assert "suspect" not in html.lower()
+    assert "undecided" in html
+    assert "suspect" in findings_card([held | {"rule": "WSK-C", "verdict": "suspect"}], [])
 
 
 def test_everything_is_escaped(faked: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from faked_traces import START, finding, irp, usual_rows
@@ -17,6 +18,17 @@ def test_order_of_the_sections(faked: Any) -> None:
     places = [text.index(title) for title in titles]
     assert places == sorted(places)
     assert "wsktrace rule WSK-SD-EARLY-RELEASE" in text
+
+
+def test_nothing_is_wider_than_a_narrow_terminal(faked: Any) -> None:
+    wide, narrow = render(faked()), render(faked(), width=80, colour=True)
+    plain = re.sub(r"\x1b\[[0-9]+m", "", narrow)
+    assert max(map(len, wide.splitlines())) > 80
+    assert max(map(len, plain.splitlines())) <= 80
+    # nothing is lost on the way
+    assert sorted(re.findall(r"\S+", plain.replace("issued at", ""))) == sorted(
+        re.findall(r"\S+", wide.replace("issued at", "").replace("  by\n", "\n"))
+    )
 
 
 def test_pending_oldest_first_with_its_age(faked: Any) -> None:

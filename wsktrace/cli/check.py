@@ -79,7 +79,7 @@ def command(
     Exit status: 0 no rule failed; 1 a rule that is the driver's duty failed (see --fail-on); 2 the trace could not
     be judged.
     """
-    from wsktrace.cli.output import Meter, emit, format_for, note, wants_colour
+    from wsktrace.cli.output import Meter, emit, format_for, note, terminal_width, wants_colour
 
     form = format_for(target, form, ENDINGS, "text")
     if source_root is not None and not source_root.is_dir():
@@ -101,6 +101,7 @@ def command(
             unknown=judged["unknown"],
             coverage=coverage,
             colour=target is None and wants_colour(),
+            width=terminal_width(target),
             source_root=source_root,
             compared=judged["baseline"] is not None,
             command_line=shlex.join(["wsktrace", *sys.argv[1:]]),

@@ -34,14 +34,14 @@ def command(target: Path, force: bool) -> int:
     from importlib.resources import files
 
     import wsktrace
-    from wsktrace.cli.output import Meter, emit, wants_colour
+    from wsktrace.cli.output import Meter, emit, terminal_width, wants_colour
     from wsktrace.store import check_target
 
     check_target(target, force=force)
     sample = io.BytesIO(files("wsktrace").joinpath("data", SAMPLE).read_bytes())
     sample.name = SAMPLE
     with Meter() as meter, wsktrace.open(sample, progress=meter) as trace:
-        text = trace.render("text", colour=wants_colour())
+        text = trace.render("text", colour=wants_colour(), width=terminal_width())
         written = trace.to_parquet(target, force=force)
     emit(f"{text}\n{len(written)} tables are in {target}{_SEP}*.parquet; in Python: wsktrace.load({str(target)!r})")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import click
 from wsktrace.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from wsktrace.diff import Comparison
     from wsktrace.trace import Trace
@@ -84,7 +85,7 @@ def command(
     Exit status: 0; with --fail-on 1 where there is what it names: new or first-seen broken rules, a suspect that is
     new, a quantile of a latency that is slower; 2 the traces could not be compared.
     """
-    from wsktrace.cli.output import Meter, emit, emit_bytes, format_for
+    from wsktrace.cli.output import Meter, emit, emit_bytes, format_for, terminal_width
     from wsktrace.report.comparison import render as report
 
     form = format_for(target, form, ENDINGS, "text")
@@ -96,7 +97,11 @@ def command(
         found = reference.diff(candidate, by=by, op=ops, margin=1 + margin / 100).comparison
         picture = _picture((reference, candidate), by, ops, form) if form in ("png", "svg") else b""
     _check_ops(found, ops)
-    renders = {"json": report.render_json, "md": report.render_markdown, "text": report.render_text}
+    renders: dict[str, Callable[[Comparison], str]] = {
+        "json": report.render_json,
+        "md": report.render_markdown,
+        "text": partial(report.render_text, width=terminal_width(target)),
+    }
     if picture and target is not None:
         emit_bytes(picture, target)
     emit(renders.get(form, report.render_text)(found), None if picture else target)

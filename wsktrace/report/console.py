@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.report.coverage import coverage_lines
-from wsktrace.report.terminal import paint, wrapped
+from wsktrace.report.terminal import WIDTH, paint, wrapped
 from wsktrace.report.trust import trust
 from wsktrace.report.words import NOT_OWN, SIGNS, by_rule, pending, pending_for, reason_text, rows, subjects, worst
 from wsktrace.units import address_text, bytes_text, clean, clock_text, count_text, span_text
@@ -24,12 +24,17 @@ MOST_PENDING = 20
 MOST_OF_A_RULE = 5
 MOST_EVIDENCE = 6
 
+#: Columns that a line takes at least.
+_NARROWEST = 60
+
 
 class _Page:
     """Lines of text, with colours or without."""
 
-    def __init__(self, *, colour: bool) -> None:
+    def __init__(self, *, colour: bool, width: int | None = None) -> None:
         self._colour = colour
+        self.narrow = width is not None and width < WIDTH
+        self._width = WIDTH if width is None else min(max(width, _NARROWEST), WIDTH)
         self.lines: list[str] = []
 
     def add(self, *parts: str) -> None:
@@ -40,9 +45,17 @@ class _Page:
         """Add a heading below an empty line."""
         self.lines += ["", self.paint(text, "title")]
 
-    def wrapped(self, text: str, indent: int) -> None:
+    def told(self, text: str, indent: int, colour: str = "") -> None:
+        """Add what is no sentence: on one line, but where the terminal is narrow."""
+        if self.narrow:
+            self.wrapped(text, indent, colour)
+        else:
+            self.add(self.paint(text, colour))
+
+    def wrapped(self, text: str, indent: int, colour: str = "") -> None:
         """Add a sentence, on as many lines as it needs."""
-        self.lines += wrapped(text, indent=indent)
+        lines = wrapped(text, self._width, indent=indent)
+        self.lines += [self.paint(line, colour) for line in lines]
 
     def paint(self, text: str, colour: str) -> str:
         """Return the text in a colour, if there are any."""
@@ -50,13 +63,20 @@ class _Page:
 
 
 def render(
-    facts: TraceFacts, tables: Tables, *, unknown: bool = False, coverage: bool = False, colour: bool = False
+    facts: TraceFacts,
+    tables: Tables,
+    *,
+    unknown: bool = False,
+    coverage: bool = False,
+    colour: bool = False,
+    width: int | None = None,
 ) -> str:
     """Return the account as text.
 
     ``unknown`` lists the undecided findings that are no suspects as well, ``coverage`` how much the rules could decide.
+    ``width``: columns of the terminal, where it is known.
     """
-    page = _Page(colour=colour)
+    page = _Page(colour=colour, width=width)
     found = rows(tables("findings"))
     findings = [f for f in found if f["ignored"] is None]
     _head(page, facts)
@@ -71,7 +91,8 @@ def render(
         _findings(page, "Undecided", findings, "unknown")
     _findings(page, "Worth knowing", findings, "note")
     page.title("Trust")
-    page.lines += [f"  {line}" for line in trust(facts)]
+    for line in trust(facts):
+        page.told(f"  {line}", 4)
     if facts.judged:
         _counts(page, facts, tables)
         if coverage:
@@ -101,8 +122,11 @@ def _head(page: _Page, facts: TraceFacts) -> None:
     span = "" if facts.span_ns is None else f" ({span_text(facts.span_ns)})"
     when = "" if facts.start_ns is None else f"  {clock_text(facts.start_ns, date=True)[:-3]} UTC{span}"
     cpus = count_text(facts.cpus, "CPU")
+    made = f"profile {clean(facts.profile)}  wsktrace {__version__}"
     name = page.paint(clean(facts.file), "title")
-    page.add(name, f"  {bytes_text(facts.size)}{when}  {cpus}  profile {clean(facts.profile)}  wsktrace {__version__}")
+    page.add(name, f"  {bytes_text(facts.size)}{when}", "" if page.narrow else f"  {cpus}  {made}")
+    if page.narrow:
+        page.add(f"  {cpus}  {made}")
 
 
 def _nothing(page: _Page, facts: TraceFacts) -> None:
@@ -121,18 +145,20 @@ def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
         page.title("Nothing is pending at the end of the trace")
         return
     page.title(f"Still pending at the end of the trace: {opened.num_rows:,} (oldest first)")
-    page.add(page.paint(f"  {'for':>12}  {'call':<18} {'IRP':<18} {'socket':<18} {'issued at':<15}  by", "faint"))
+    last = f" {'issued at':<15}  by" if not page.narrow else ""
+    page.add(page.paint(f"  {'for':>12}  {'call':<18} {'IRP':<18} {'socket':<18}{last}", "faint"))
     for row in rows(opened.slice(0, MOST_PENDING)):
         age = pending_for(facts, row["issue_time"])
-        page.add(
-            f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18} "
-            f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}",
-        )
+        what = f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18}"
+        who = f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}"
+        page.add(f"{what} {who}" if not page.narrow else what)
+        if page.narrow:
+            page.add(f"{'':>16}issued at {who}")
         doubts = [] if row["own"] else [NOT_OWN]
         if row["doubt"]:
             doubts.append(reason_text(row["doubt"]))
         if doubts:
-            page.add(page.paint(f"{'':>14}  {'; '.join(doubts)}", "faint"))
+            page.told(f"{'':>14}  {'; '.join(doubts)}", 16, "faint")
     if opened.num_rows > MOST_PENDING:
         page.add(f"  … and {opened.num_rows - MOST_PENDING:,} more")
 
@@ -156,7 +182,7 @@ def _findings(page: _Page, title: str, findings: list[dict[str, Any]], verdict: 
         page.add("  ", page.paint(f"{mark} {severity:<7} {clean(rule)}", colour), times, _duty(found[0]))
         for finding in found[:MOST_OF_A_RULE]:
             page.wrapped(f"      {clock_text(finding['time'])}  {clean(finding['message'])}", 23)
-            page.add("        ", page.paint(_where(finding), "faint"))
+            page.told(f"        {_where(finding)}", 8, "faint")
             if finding["reason"]:
                 page.add(f"        {reason_text(finding['reason'])}")
             _below(page, finding, effects)
@@ -225,9 +251,10 @@ def _counts(page: _Page, facts: TraceFacts, tables: Tables) -> None:
     page.add(f"  {facts.judged:,} operations · ", " · ".join(f"{count:,} {name}" for name, count in lives.items()))
     judged = rows(tables("rules"))
     total = {name: sum(r[name] for r in judged) for name in ("fail", "pass", "unknown", "suspect", "not_applicable")}
-    page.add(
+    page.told(
         f"  {len(judged)} rules: {total['fail']:,} fail · {total['pass']:,} pass · {total['unknown']:,} unknown "
-        f"({total['suspect']:,} of them suspect) · {total['not_applicable']:,} not applicable"
+        f"({total['suspect']:,} of them suspect) · {total['not_applicable']:,} not applicable",
+        4,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from wsktrace.report.escaping import json_text
 from wsktrace.report.json import trace_object
-from wsktrace.report.terminal import wrapped
+from wsktrace.report.terminal import WIDTH, wrapped
 from wsktrace.report.trust import trust
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.stats.groups import KEYS
@@ -35,6 +35,8 @@ _SPARE = ("min_ns", "p999_ns", "p90_ns")
 #: Heights of a small histogram, lowest first.
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CELLS = 24
+#: Fewer are no histogram: ends of the axis would not stand above them.
+_FEWEST = 16
 #: Rows that are printed at most; the files have all of them.
 MOST_ROWS = 500
 
@@ -71,21 +73,26 @@ def as_text(
     high = max((r["max_ns"] for r in known), default=1)
     figures = list(_FIGURES)
     lines = _lines(rows, keys, figures, (low, high))
-    for spare in _SPARE:
+    empty = [f for f in figures if f not in _SPARE and not any(_figure(row, f) for row in known)]
+    for spare in (*empty, *_SPARE):
         if width is None or max(map(len, lines)) <= width:
             break
         figures.remove(spare)
         lines = _lines(rows, keys, figures, (low, high))
+    over = 0 if width is None else max(map(len, lines)) - width
+    if over > 0:  # a small histogram becomes smaller, or there is none
+        lines = _lines(rows, keys, figures, (low, high), _CELLS - over if _CELLS - over >= _FEWEST else 0)
     if left_out > 0:
         lines.append(f"… and {left_out:,} rows more (all of them: -o FILE.csv)")
     legs = [leg for leg in LEGS if any(row["leg"] == leg for row in rows)]
     lines.append("")
     for leg in legs:
         since = ", from the return that said PENDING" if leg == "pending" else ""
-        lines += wrapped(f"{leg + ':':<8} {LEG_NAMES[leg]}{since}; {without(table, leg, backwards)}", indent=9)
+        told = f"{leg + ':':<8} {LEG_NAMES[leg]}{since}; {without(table, leg, backwards)}"
+        lines += wrapped(told, min(WIDTH, width or WIDTH), indent=9)
     if any(not _figure(row, figure) for row in known for figure in figures):
-        needed = ", ".join(f"{_FIGURES[f]} {n:,}" for f, n in _NEEDED.items() if f in figures)
-        lines.append(f"empty:   percentiles that so few uses do not tell; uses needed: {needed}")
+        needed = ", ".join(f"{_FIGURES[f]} needs {n:,}" for f, n in _NEEDED.items() if f in figures)
+        lines.append(f"empty:   too few uses for that percentile: {needed}")
     if doubtful:
         told = "1 use of an IRP is in doubt" if doubtful == 1 else f"{doubtful:,} uses of IRPs are in doubt"
         lines.append(f"{told}: events of others may be among their own (irps.doubt)")
@@ -95,12 +102,22 @@ def as_text(
 
 
 def _lines(
-    rows: Sequence[dict[str, Any]], keys: Sequence[str], figures: Sequence[str], ends: tuple[int, int]
+    rows: Sequence[dict[str, Any]],
+    keys: Sequence[str],
+    figures: Sequence[str],
+    ends: tuple[int, int],
+    cells_each: int = _CELLS,
 ) -> list[str]:
     """Return the head and the rows, in columns as wide as what they hold."""
     counts = ["count", *(name for name in ("absent", "absent_open") if any(row[name] for row in rows))]
     told = [name.removeprefix("absent_") for name in counts]
-    head = [*(KEYS[key] for key in keys), "leg", *told, *(_FIGURES[f] for f in figures), _scale(*ends)]
+    head = [
+        *(KEYS[key] for key in keys),
+        "leg",
+        *told,
+        *(_FIGURES[f] for f in figures),
+        _scale(*ends, cells_each) if cells_each else "",
+    ]
     cells, last = [], None
     for row in rows:
         names = [clean(row[key]) for key in keys]
@@ -110,7 +127,7 @@ def _lines(
                 row["leg"],
                 *(f"{row[name]:,}" if row[name] or name == "count" else "" for name in counts),
                 *(_figure(row, figure) for figure in figures),
-                sparkline(row, *ends),
+                sparkline(row, *ends, cells_each) if cells_each else "",
             ]
         )
         last = names
@@ -131,10 +148,11 @@ def _figure(row: dict[str, Any], name: str) -> str:
     return "" if row["count"] and not tells(row["count"], share) else duration_text(row[name])
 
 
-def _scale(low: int, high: int) -> str:
+def _scale(low: int, high: int, cells: int) -> str:
     """Return the head of the histograms: from when to when they go."""
     ends = duration_text(low), duration_text(high)
-    return ends[0] + " log ".center(max(_CELLS - len(ends[0]) - len(ends[1]), 5), "·") + ends[1]
+    between = " log " if cells >= _CELLS - 4 else ""
+    return ends[0] + between.center(max(cells - len(ends[0]) - len(ends[1]), 1), "·") + ends[1]
 
 
 def sparkline(row: dict[str, Any], low: int, high: int, cells: int = _CELLS) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-__all__ = ["paint", "wrapped"]
+__all__ = ["WIDTH", "paint", "wrapped"]
 
 #: Characters of a line, where it is a sentence and nothing says how wide the terminal is.
 WIDTH = 110

@@ -138,9 +138,10 @@ def _rules(title: str, groups: dict[str, list[dict[str, Any]]], *, nothing: str)
         return f"<div>{badge('✓', COLOURS['good'])} {text(nothing)}</div>" if nothing else ""
     lines = []
     for rule, found in list(groups.items())[:MOST_ROWS]:
-        suspect = found[0]["verdict"] != "fail"
-        word = "suspect" if suspect else worst(found)
-        cells = (badge(word, COLOURS[word]), f"<b>{text(rule)}</b>", f"{len(found):,}×")
+        verdict = found[0]["verdict"]
+        word = worst(found) if verdict == "fail" else {"unknown": "undecided"}.get(verdict, verdict)
+        coloured = badge(word, COLOURS[word]) if word in COLOURS else faint(text(word))
+        cells = (coloured, f"<b>{text(rule)}</b>", f"{len(found):,}×")
         line = "".join(cell(html, fixed=True) for html in cells) + cell(text(found[0]["message"]))
         lines.append(f"<tr>{line}</tr>")
     total = sum(map(len, groups.values()))

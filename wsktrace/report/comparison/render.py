@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wsktrace.report.comparison.parts import method, sections, summary
 from wsktrace.report.escaping import html, json_text, markdown, markdown_row
 from wsktrace.report.json import trace_object
-from wsktrace.report.terminal import wrapped
+from wsktrace.report.terminal import WIDTH, wrapped
 from wsktrace.schema import SCHEMA_VERSION
 from wsktrace.units import clean
 
@@ -22,30 +22,43 @@ _BORDER = "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:10px
 _FONT = "font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"
 
 
-def render_text(found: Comparison) -> str:
-    """Return the comparison as text."""
-    lines = [summary(found)]
+def render_text(found: Comparison, *, width: int | None = None) -> str:
+    """Return the comparison as text.
+
+    ``width``: columns of the terminal, where it is known; a row of a table that is wider goes on in the next line.
+    """
+    wide = WIDTH if width is None else min(max(width, 60), WIDTH)
+    lines = [summary(found)] if width is None else wrapped(summary(found), wide, indent=2)
     for section in sections(found):
         lines += ["", section.title]
-        lines += [f"  {line}" for line in _aligned(section)]
+        lines += [f"  {line}" for line in _aligned(section, None if width is None else width - 2)]
         for note in section.notes:
-            lines += wrapped(f"  {clean(note)}", indent=4)
+            lines += wrapped(f"  {clean(note)}", wide, indent=4)
     return "\n".join(lines) + "\n"
 
 
-def _aligned(section: Section) -> list[str]:
+def _aligned(section: Section, width: int | None) -> list[str]:
+    """Return head and rows in columns; what a narrow terminal has no room for stands indented below its row."""
     if not section.rows:
         return []
     table = [[clean(cell) for cell in row] for row in (section.head, *section.rows)]
     sizes = [max(len(row[at]) for row in table) for at in range(len(section.head))]
 
-    def line(row: list[str]) -> str:
-        cells = [
-            c.rjust(w) if at in section.right else c.ljust(w) for at, (c, w) in enumerate(zip(row, sizes, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
+    split, room = len(sizes), -2
+    for at, size in enumerate(sizes):
+        room += size + 2
+        if width is not None and at and room > width:
+            split = at
+            break
+    parts = [("", slice(0, split)), ("      ", slice(split, None))]
+    told = [indent + _cells(row[part], sizes[part], part.start, section) for row in table for indent, part in parts]
+    return [line.rstrip() for line in told if line.strip()]
 
-    return [line(row) for row in table]
+
+def _cells(row: list[str], sizes: list[int], first: int, section: Section) -> str:
+    """Return cells in columns; ``first``: number of the first of them."""
+    held = enumerate(zip(row, sizes, strict=True), first)
+    return "  ".join(c.rjust(w) if at in section.right else c.ljust(w) for at, (c, w) in held)
 
 
 def render_markdown(found: Comparison) -> str:
