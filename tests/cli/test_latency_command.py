@@ -143,7 +143,7 @@ def test_a_narrow_terminal_gets_fewer_figures(
 def test_a_terminal_breaks_no_line(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsktrace.cli.latency._width", lambda: width)
+    monkeypatch.setattr("wsktrace.cli.output.terminal_width", lambda: width)
     lines = _out(capsys, HANG).splitlines()
     assert max(map(len, lines)) <= max(width, 80)
     assert ("log" in lines[0]) == (width == 100)

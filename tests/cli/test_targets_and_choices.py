@@ -99,7 +99,7 @@ def test_a_trace_is_not_overwritten_and_a_missing_folder_is_told_first(
         (["show", "--around", "+99999"], "the trace is from 2026-11-20 14:00:00.000000 to 2026-11-20 14:01:30"),
         (["show", "--around", "2025-01-01T00:00"], "the trace is from"),
         (["events", "--since", "+5", "--until", "+1"], "the time from +5 until +1 is empty"),
-        (["latency", "-o", "x.html"], "endings known here: .csv, .json, .parquet, .png, .svg, .txt\n"),
+        (["latency", "-o", "x.html"], "endings known here: .csv, .json, .log, .parquet, .png, .svg, .txt\n"),
         (["check", "-o", "x.html"], "; or give --format\n"),
         (["check", "-o", ""], "-o needs the name of a file"),
         (["query", "--tables", "SELECT 1"], "--tables runs no SQL"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from faked_traces import DESCRIPTOR, FACTS, IRP, SOCKET, finding, irp, usual_rows
 from page_tools import NO_PICTURES, Page, problems
+from redact_tools import forms, numbers
 
 import wsktrace
 from wsktrace.facts import TraceFacts
@@ -22,22 +23,6 @@ if TYPE_CHECKING:
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 NAMES = ("hang", "many_faults", "midway", "early_release")
-
-
-def numbers(trace: Any, *kinds: str) -> set[int]:
-    """Return the values of all columns of a type or name, but null and 0."""
-    found: set[int] = set()
-    for table in TABLES.values():
-        for column in table.columns:
-            if column.type in kinds or column.name in kinds:
-                found.update(v for v in trace.arrow(table.name).column(column.name).to_pylist() if v)
-    return found
-
-
-def forms(address: int) -> list[str]:
-    text = address_text(address)
-    held = [text, text.replace("`", ""), f"{address:x}", f"{address:#x}", f"{address:016x}", str(address)]
-    return [form for form in held if len(form) > 6]
 
 
 @pytest.fixture
@@ -131,6 +116,10 @@ def test_sentences(redacted: Callable[..., Redactor]) -> None:
         r"C:\Users\me\driver.sys, /home/me/a.pdb": "file-2.sys, file-3.pdb",
         r"\Device\HarddiskVolume3\x.sys": "file-4.sys",
         "to 192.168.7.12:443": "to host-1:443",
+        "to fe80::1c2b:3a4d%12, [2001:DB8::1]:443, 2001:db8::1": "to host-2%12, [host-3]:443, host-3",
+        "1:2:3:4:5:6:7:8 and ::1 at 14:02:11.5, std::end, 10:20": "host-4 and host-5 at 14:02:11.5, std::end, 10:20",
+        "by S-1-5-21-1004336348-1177238915-682003330-512": "by account-1",
+        "card 00-1A-2b-3c-4d-5e, 00:1a:2b:3c:4d:5f": "card host-6, host-7",
         "and/or 1/2 of W/X": "and/or 1/2 of W/X",
     }.items():
         assert hidden.text(text) == told

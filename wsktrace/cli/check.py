@@ -52,6 +52,7 @@ LEVELS = ("error", "warning", "info", "suspect")
 )
 @click.option("--fail-on-any", is_flag=True, help="Count duties of the provider and the instrumentation, too.")
 @click.option("--fail-on-nothing", is_flag=True, help="Exit status 1 where there was nothing to judge.")
+@options.redact
 @options.quiet
 def command(
     trace: Path,
@@ -64,6 +65,7 @@ def command(
     fail_on: str,
     fail_on_any: bool,
     fail_on_nothing: bool,
+    redact: bool,
     quiet: bool,
     **judged: Any,
 ) -> int:
@@ -82,6 +84,8 @@ def command(
     form = format_for(target, form, ENDINGS, "text")
     if source_root is not None and not source_root.is_dir():
         raise UsageError(f"--source-root {source_root}: there is no such folder")
+    if source_root is not None and redact:
+        raise UsageError("--redact hides names of files, which --source-root would tell; give one of them")
     with (
         Meter(quiet=quiet) as meter,
         options.open_trace(trace, member=member, profile=profile, meter=meter, **judged) as opened,
@@ -93,6 +97,7 @@ def command(
                 note(_nothing(opened))
         text = opened.render(
             form,
+            redact=redact,
             unknown=judged["unknown"],
             coverage=coverage,
             colour=target is None and wants_colour(),

@@ -26,6 +26,7 @@ __all__ = [
     "output_file",
     "profile",
     "quiet",
+    "redact",
     "symbols",
     "trace_input",
 ]
@@ -200,6 +201,9 @@ def group_keys(context: click.Context, parameter: click.Parameter, given: str) -
     return keys_of(tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip())))
 
 
+redact = click.option(
+    "--redact", is_flag=True, help="Hide addresses, process and thread ids, names of files and hosts."
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 
 
@@ -219,7 +223,7 @@ def command_line() -> tuple[list[str], frozenset[str]]:
         for value in held if isinstance(held, tuple) else (held,):
             flag = [] if isinstance(parameter, click.Argument) else [max(parameter.opts, key=len)]
             words += flag if value is True else [*flag, str(value)]
-            if isinstance(parameter.type, click.Path) or name == "member":
+            if isinstance(parameter.type, click.Path) or name == "member" or (name == "profile" and "." in str(value)):
                 names.add(str(value))
     return words, frozenset(names)
 

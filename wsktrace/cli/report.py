@@ -16,7 +16,7 @@ __all__ = ["command"]
 @options.trace_input
 @options.output_file("Write here; default: the trace's name with .html in the current folder.")
 @click.option("--force", is_flag=True, help="Overwrite a file that has the default name.")
-@click.option("--redact", is_flag=True, help="Hide addresses, process and thread ids, names of files and hosts.")
+@options.redact
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @options.listing
 @options.judging

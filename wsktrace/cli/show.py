@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsktrace.cli.output import Meter
+    from wsktrace.facts import TraceFacts
     from wsktrace.report.story.stories import Stories
     from wsktrace.report.story.told import Story
     from wsktrace.trace import Trace
@@ -62,6 +63,7 @@ def read_span(text: str) -> int:
     help="Default: by the ending of -o, else text.",
 )
 @options.output_file(endings=ENDINGS)
+@options.redact
 @options.quiet
 def command(
     trace: Path,
@@ -74,6 +76,7 @@ def command(
     no_messages: bool,
     form: str | None,
     target: Path | None,
+    redact: bool,
     quiet: bool,
     **subjects: Any,
 ) -> int:
@@ -105,6 +108,8 @@ def command(
                 raise UsageError(
                     "say what to show: --irp, --socket, --finding or --around; what there is comes as text"
                 )
+            if redact:
+                raise UsageError("--redact needs a story: --irp, --socket, --finding or --around")
             from wsktrace.report.story.menu import menu
 
             emit(menu(opened.summary, opened.arrow, _command_line(trace)), target)
@@ -113,7 +118,16 @@ def command(
         if not no_messages:
             told = _with_messages(opened, told, meter, notes, folder=folder, every=messages == "all")
         colour = target is None and form == "text" and wants_colour()
-        text = _render(opened, told, form, more, colour=colour, width=terminal_width(target))
+        width = terminal_width(target)
+        if redact:
+            from wsktrace.report.redact import Redactor
+
+            hidden = Redactor(opened.summary, opened.arrow)
+            told = [hidden.story(story) for story in told]
+            more = more.partition(";")[0]  # the rest is a command line with names of files
+            text = hidden.finish(_render(hidden.facts, told, form, more, colour=colour, width=width))
+        else:
+            text = _render(opened.summary, told, form, more, colour=colour, width=width)
     emit(text, target)
     if not quiet:
         for sentence in notes:
@@ -199,11 +213,10 @@ def _with_messages(
     )
 
 
-def _render(opened: Trace, told: Sequence[Story], form: str, more: str, *, colour: bool, width: int | None) -> str:
+def _render(facts: TraceFacts, told: Sequence[Story], form: str, more: str, *, colour: bool, width: int | None) -> str:
     from wsktrace.report.story import text as story_text
     from wsktrace.report.trust import trust
 
-    facts = opened.summary
     trusted = trust(facts)[: 2 if facts.losses else 1]
     if form == "json":
         return story_text.json_text(told, file=facts.file, trust=trusted)

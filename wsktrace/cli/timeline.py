@@ -32,6 +32,7 @@ PATIENCE = 300.0
 )
 @click.option("--since", metavar="TIME", help="Only what reaches into the time from TIME (UTC, or +SECONDS).")
 @click.option("--until", metavar="TIME", help="Only what reaches into the time before TIME.")
+@options.redact
 @options.quiet
 def command(
     trace: Path,
@@ -43,6 +44,7 @@ def command(
     socket: str | None,
     since: str | None,
     until: str | None,
+    redact: bool,
     quiet: bool,
 ) -> int:
     """Draw sockets, IRPs and threads for ui.perfetto.dev.
@@ -60,7 +62,7 @@ def command(
     from tempfile import TemporaryDirectory
 
     from wsktrace.cli.output import Meter, emit, format_for, note
-    from wsktrace.report.perfetto.file import choose, save
+    from wsktrace.report.perfetto.file import choose, redacted, save
     from wsktrace.report.perfetto.packets import require
     from wsktrace.report.perfetto.serve import OneFile
 
@@ -79,7 +81,11 @@ def command(
             facts = opened.summary
             chosen = choose(facts, socket=socket, since=since, until=until)
             meter("drawing", 0, 0)
-            path, written = save(facts, opened.arrow, place, **chosen)
+            if redact:
+                hidden, chosen = redacted(facts, opened.arrow, chosen)
+                path, written = save(hidden.facts, hidden, place, **chosen)
+            else:
+                path, written = save(facts, opened.arrow, place, **chosen)
         if not quiet:
             for warning in written.warnings():
                 note(warning)

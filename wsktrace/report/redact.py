@@ -46,21 +46,32 @@ _ORDER = ("irps", "sockets", "descriptors", "registrations", "operations", "find
 _TEXTS = {"findings": ("message", "ignored"), "quality": ("name", "detail")}
 _FILES = {"findings": ("source_file",)}
 _THREADS = ("tid", "complete_tid")
-#: Columns that hold what a buffer holds, which may be an address.
-_PERHAPS = ("input_value", "output_value")
+#: Columns that hold what a buffer or an IRP's result holds, which may be an address.
+_PERHAPS = ("input_value", "output_value", "information")
 #: Below this, a number in a sentence is taken for a number.
 _LEAST = 0x10000
 
-_FAKE = re.compile(rf"(?:0x)?{_HIGH:x}`?([0-9a-f]{{8}})(?![0-9a-f])", re.IGNORECASE)
+#: Between the halves of an address; as Markdown has it, too.
+_TICK = r"(?:`|&#96;)"
+_FAKE = re.compile(rf"(?:0x)?{_HIGH:x}{_TICK}?([0-9a-f]{{8}})(?![0-9a-f])", re.IGNORECASE)
 _HEX = re.compile(
-    r"(?<![0-9A-Za-z_`#&-])(?:[0-9a-f]{8}`[0-9a-f]{8}|0x[0-9a-f]{1,16}|[0-9a-f]{16}|[0-9a-f]{8})(?![0-9A-Za-z_`])",
+    rf"(?<![0-9A-Za-z_`#&-])(?:[0-9a-f]{{8}}{_TICK}[0-9a-f]{{8}}|"
+    r"0x[0-9a-f]{1,16}|[0-9a-f]{16}|[0-9a-f]{8})(?![0-9A-Za-z_`])",
     re.IGNORECASE,
 )
 _IDS = re.compile(r"\b(thread|process|tid|pid)(\s+|\s*=\s*)(\d+)\b", re.IGNORECASE)
 _PATHS = re.compile(
     r"(?:\b[A-Za-z]:[\\/]|\\\\|\\(?:Device|SystemRoot|\?\?)\\|(?<![\w/])/(?=\w+/))[^\s\"'<>|]*[^\s\"'<>|.,:;)]"
 )
-_HOSTS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
+_GROUPS = r"[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}"
+_HOSTS = re.compile(
+    rf"\b(?:\d{{1,3}}\.){{3}}\d{{1,3}}\b"  # IPv4
+    rf"|(?<![\w:.])(?:(?:[0-9a-f]{{1,4}}:){{7}}[0-9a-f]{{1,4}}|{_GROUPS}::(?:{_GROUPS})?|::{_GROUPS})(?![\w:])"  # IPv6
+    r"|(?<![\w:-])[0-9a-f]{2}(?:(?::[0-9a-f]{2}){5}|(?:-[0-9a-f]{2}){5})(?![\w:-])",  # a network card's
+    re.IGNORECASE,
+)
+#: Accounts, as Windows numbers them.
+_ACCOUNTS = re.compile(r"\bS-1-\d{1,15}(?:-\d{1,10}){1,15}\b", re.IGNORECASE)
 
 
 class Redactor:
@@ -87,6 +98,11 @@ class Redactor:
             self._made[name] = self._redacted(name, self._tables(name))
         return self._made[name]
 
+    def address(self, address: int) -> int:
+        """Return the number that stands for an address; the address itself where no table has it."""
+        known = self._addresses.get(address)
+        return address if known is None else known
+
     def name(self, text: str) -> str:
         """Return the token of a file's name or path, such as ``file-2.etl``; its ending stays."""
         return self._token("file", text, PureWindowsPath(text).suffix or PurePath(text).suffix)
@@ -94,7 +110,8 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return a sentence of the trace with its addresses, ids, paths and hosts replaced."""
         text = _PATHS.sub(lambda m: self.name(m[0]), text)
-        text = _HOSTS.sub(lambda m: self._token("host", m[0]), text)
+        text = _ACCOUNTS.sub(lambda m: self._token("account", m[0]), text)
+        text = _HOSTS.sub(lambda m: self._token("host", m[0].lower()), text)
         text = _IDS.sub(self._id, text)
         return _HEX.sub(lambda m: self._hex(m[0], strict=True), text)
 
@@ -115,7 +132,8 @@ class Redactor:
         return replace(
             story,
             title=self.text(story.title),
-            facts=tuple((label, self.text(value)) for label, value in story.facts),
+            facts=tuple((self.text(label), self.text(value)) for label, value in story.facts),
+            left_out=self.text(story.left_out),
             lines=tuple(
                 replace(
                     line,
@@ -134,9 +152,9 @@ class Redactor:
     def finish(self, text: str) -> str:
         """Return a report with the tokens in place of the numbers that stood for addresses.
 
-        What it says elsewhere of known addresses, in whatever form, is replaced, too.
+        What it says elsewhere of known addresses, in whatever form, is replaced, too. Columns stay where they were.
         """
-        text = _FAKE.sub(lambda m: _told(int(m[1], 16)), text)
+        text = _FAKE.sub(_in_place, text)
         return _HEX.sub(lambda m: self._hex(m[0], strict=False), text)
 
     def _redacted(self, name: str, held: pa.Table) -> pa.Table:
@@ -179,7 +197,7 @@ class Redactor:
 
     def _hex(self, text: str, *, strict: bool) -> str:
         """Return the token of a number in hexadecimal; the number itself where it is no address."""
-        value = int(text.replace("`", ""), 16)
+        value = int(text.replace("&#96;", "").replace("`", ""), 16)
         if value < _LEAST or value >> 32 == _HIGH:
             return text
         fake = self._addresses.get(value)
@@ -216,6 +234,12 @@ def _is_path(name: str) -> bool:
 def _told(low: int) -> str:
     """Return the token of the lower half of a number that stands for an address."""
     return f"{_KINDS[min(low >> 28, len(_KINDS) - 1)]}-{low & _NUMBER}"
+
+
+def _in_place(match: re.Match[str]) -> str:
+    """Return the token of a number that stands for an address, as wide as that where a column follows."""
+    token = _told(int(match[1], 16))
+    return token.ljust(len(match[0])) if match.string.startswith("  ", match.end()) else token
 
 
 def _distinct(tables: Tables, table: str, column: str) -> NDArray[np.uint64]:

@@ -196,11 +196,12 @@ class Trace(TraceTables):
 
         return Plots(self.arrow, lambda: self.summary)
 
-    def render(self, form: str = "text", **options: Any) -> str:
+    def render(self, form: str = "text", *, redact: bool = False, **options: Any) -> str:
         """Return the account of the trace as ``wsktrace check`` writes it.
 
         Args:
             form: text, concise (a line per finding), json, jsonl, sarif, junit, github (annotations) or md.
+            redact: hide addresses, process and thread ids, names of files and hosts; equal ones stay equal.
             options: those of ``wsktrace.report.formats`` that the format takes: ``unknown``, ``coverage``,
                 ``source_root`` …; those that only others take are left out.
 
@@ -209,7 +210,13 @@ class Trace(TraceTables):
         """
         from wsktrace.report.formats import render
 
-        return render(form, self.summary, self.arrow, **options)
+        if not redact:
+            return render(form, self.summary, self.arrow, **options)
+        from wsktrace.report.redact import Redactor
+
+        hidden = Redactor(self.summary, self.arrow)
+        options |= {"source_root": None, "command_line": ""}  # they name files
+        return hidden.finish(render(form, hidden.facts, hidden, **options))
 
     def timeline(
         self,
@@ -218,16 +225,22 @@ class Trace(TraceTables):
         socket: int | str | None = None,
         since: str | None = None,
         until: str | None = None,
+        redact: bool = False,
     ) -> bytes | Path:
         """Write the timeline for https://ui.perfetto.dev and return the path; without ``path``, return its bytes.
 
         ``socket``: only this one, by address or id; ``since``, ``until``: only what reaches into that time, written as
-        for ``events``. It needs ``pip install "wsktrace[timeline]"``; ``UsageError`` where there is nothing to draw.
+        for ``events``; ``redact``: with numbers that were made up in place of addresses, process and thread ids, and
+        without names of files. It needs ``pip install "wsktrace[timeline]"``; ``UsageError`` where there is nothing to
+        draw.
         """
         from wsktrace.report.perfetto import file as perfetto_file
 
         chosen = perfetto_file.choose(self.summary, socket=socket, since=since, until=until)
-        return perfetto_file.deliver(self.summary, self.arrow, path, **chosen)
+        if not redact:
+            return perfetto_file.deliver(self.summary, self.arrow, path, **chosen)
+        hidden, chosen = perfetto_file.redacted(self.summary, self.arrow, chosen)
+        return perfetto_file.deliver(hidden.facts, hidden, path, **chosen)
 
     def to_parquet(self, directory: str | os.PathLike[str], *, force: bool = False) -> list[Path]:
         """Write every table to a folder of Parquet files, which ``wsktrace.load`` reads; return the files.

@@ -11,6 +11,8 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from wsktrace.units import clean
+
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
@@ -54,6 +56,7 @@ def _svg_element(data: bytes, *, title: str, prefix: str) -> str:
     used = _Names((name, f"{prefix}-{number}") for number, name in enumerate(names))
     used.styles = {used[e.get("id", "")]: e.get("style", "") + ";" for e in root.iter() if e.get("id") in used}
     wide, high = root.get("viewBox", "0 0 100 100").split()[2:]
+    title = clean(title)
     made = Element("svg", {"class": "plot", "viewBox": f"0 0 {wide} {high}", "role": "img", "aria-label": title})
     made.set("width", f"{float(wide) * 4 / 3:.0f}")
     SubElement(made, "title").text = title

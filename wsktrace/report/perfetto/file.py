@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from wsktrace.arrow import Tables
     from wsktrace.facts import TraceFacts
+    from wsktrace.report.redact import Redactor
 
-__all__ = ["Choice", "choose", "deliver", "save"]
+__all__ = ["Choice", "choose", "deliver", "redacted", "save"]
 
 
 class Choice(TypedDict):
@@ -39,6 +40,17 @@ def choose(facts: TraceFacts, *, socket: int | str | None, since: str | None, un
     if window.until <= window.since:
         raise UsageError(f"the time from {since} until {until} is empty")
     return Choice(socket=None if socket is None else read_which(socket)[0], window=window)
+
+
+def redacted(facts: TraceFacts, tables: Tables, chosen: Choice) -> tuple[Redactor, Choice]:
+    """Return the tables and facts without what identifies the machine, and what was chosen as they call it."""
+    from wsktrace.report.redact import Redactor
+
+    hidden = Redactor(facts, tables)
+    socket = chosen["socket"]
+    if socket is not None and socket >= tables("sockets").num_rows:  # an address; ids stay as they are
+        socket = hidden.address(socket)
+    return hidden, Choice(socket=socket, window=chosen["window"])
 
 
 def deliver(
