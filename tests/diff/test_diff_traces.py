@@ -325,3 +325,10 @@ def test_trace_diff_gives_frames(traffic: Trace, faked: Any) -> None:
     empty = faked({}).diff(faked({}))
     assert list(empty.latency)[:3] == ["op", "leg", "quantile"]
     assert SECOND == 10**9
+
+
+def test_a_trace_without_a_time_of_start(faked: Any) -> None:
+    found = compared(faked({}), faked({}, sha256="b", start_ns=None))
+    assert "B without a time of start: how much a second is not known" in found.cautions
+    assert not any("lengths of time" in line for line in found.cautions)
+    assert {c.b_per_s for c in found.counts} == {None}
