@@ -144,14 +144,14 @@ def _nothing(page: _Page, facts: TraceFacts) -> None:
 
 def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
     """List the IRPs that are still open at the end of the trace, oldest first."""
-    opened = pending(tables)
+    opened = pending(tables, facts.end_ns)
     if not opened.num_rows:
         page.title("Nothing is pending at the end of the trace")
         return
     page.title(f"Still pending at the end of the trace: {opened.num_rows:,} (oldest first)")
     page.add(page.paint(f"  {'for':>12}  {'call':<18} {'IRP':<18} {'socket':<18} {'issued at':<15}  by", "faint"))
     for row in rows(opened.slice(0, MOST_PENDING)):
-        age = "-" if facts.end_ns is None else duration_text(max(facts.end_ns - row["issue_time"], 0))
+        age = duration_text(row["age_ns"])
         page.add(
             f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18} "
             f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}",

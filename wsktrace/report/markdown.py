@@ -77,13 +77,13 @@ def _head(facts: TraceFacts, tables: Tables) -> list[str]:
 
 
 def _pending(facts: TraceFacts, tables: Tables) -> list[str]:
-    opened = pending(tables)
+    opened = pending(tables, facts.end_ns)
     if not opened.num_rows:
         return []
     lines = [f"**Still pending at the end of the trace: {opened.num_rows:,}**, oldest first\n"]
     lines += ["| for | call | IRP | socket | issued at (UTC) |", "|--:|---|---|---|---|"]
     for row in rows(opened.slice(0, MOST_PENDING)):
-        age = "-" if facts.end_ns is None else duration_text(max(facts.end_ns - row["issue_time"], 0))
+        age = duration_text(row["age_ns"])
         cells = (age, row["op"], address_text(row["irp"]), address_text(row["socket"]), clock_text(row["issue_time"]))
         lines.append(_row(cells))
     if opened.num_rows > MOST_PENDING:

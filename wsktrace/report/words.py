@@ -46,11 +46,26 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
     return held
 
 
-def pending(tables: Tables) -> pa.Table:
-    """Return the uses of IRPs that are open at the end of the trace, oldest first."""
-    from wsktrace.arrow import matching
+def pending(tables: Tables, end_ns: int | None = None) -> pa.Table:
+    """Return the uses of IRPs that are open at the end of the trace, oldest first.
 
-    return matching(tables("irps"), "outcome", "open").sort_by("issue_time")
+    A column ``age_ns`` is added: how long each was seen to be pending, until the end of what is known of its driver, as
+    findings and stories say; where ``quality`` does not tell that, until ``end_ns``, and null where that is None.
+    """
+    import numpy as np
+
+    from wsktrace.arrow import TYPES, column, matching
+
+    found = matching(tables("irps"), "outcome", "open").sort_by("issue_time")
+    edges = rows(matching(tables("quality"), "item", "edge").select(["name", "end"])) if found.num_rows else []
+    ends = {row["name"]: row["end"] for row in edges if row["end"] is not None}
+    load, issued = (np.asarray(found.column(name).cast(TYPES["int64"]).to_numpy()) for name in ("load", "issue_time"))
+    age, known = np.zeros(len(load), np.int64), np.zeros(len(load), np.bool_)
+    for number in np.unique(load).tolist():
+        mine, end = load == number, ends.get(f"load {number}", end_ns)
+        if end is not None:
+            age[mine], known[mine] = np.maximum(end - issued[mine], 0), True
+    return found.append_column("age_ns", column((age, known), TYPES["int64"]))
 
 
 def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[dict[str, Any]]]:

@@ -119,11 +119,11 @@ def _operation(row: Mapping[str, Any]) -> str:
 
 
 def _pending(facts: TraceFacts, tables: Tables) -> str:
-    opened = pending(tables)
+    opened = pending(tables, facts.end_ns)
     if not opened.num_rows:
         return f"<div>{badge('✓', COLOURS['good'])} Nothing is pending at the end of the trace</div>"
     lines = [
-        f"<tr>{cell(text(_age(facts, row['issue_time'])))}{cell(text(row['op']))}"
+        f"<tr>{cell(text(duration_text(row['age_ns'])))}{cell(text(row['op']))}"
         f"{cell(text(address_text(row['irp'])), mono=True)}"
         f"{cell(text(clock_text(row['issue_time'])), mono=True)}</tr>"
         for row in rows(opened.slice(0, MOST_ROWS))
@@ -132,10 +132,6 @@ def _pending(facts: TraceFacts, tables: Tables) -> str:
         f"<div><b>Still pending at the end: {opened.num_rows:,}</b></div>"
         f"{grid(''.join(lines))}{_more(opened.num_rows - MOST_ROWS)}"
     )
-
-
-def _age(facts: TraceFacts, issued: int) -> str:
-    return "-" if facts.end_ns is None else duration_text(max(facts.end_ns - issued, 0))
 
 
 def _rules(title: str, groups: dict[str, list[dict[str, Any]]], *, nothing: str) -> str:

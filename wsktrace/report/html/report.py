@@ -92,7 +92,7 @@ def _page(
     from wsktrace.report.html.pictures import pictures
 
     found = choose(tables("findings"))
-    held = lives(tables, found.shown())
+    held = lives(tables, found.shown(), facts.end_ns)
     judged = rows(tables("rules"))
     shown = {
         "irps": frozenset(row["irp_id"] for row in (*held.told, *held.irps)),
