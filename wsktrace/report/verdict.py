@@ -33,7 +33,9 @@ def headline(facts: TraceFacts, tables: Tables) -> str:
     parts = [_number(len(fails), "broken rule") if fails else "no broken rule"]
     if fails:
         by = ((sum(f["severity"] == s for f in fails), s) for s in SEVERITIES)
-        told = (f"{count:,} info" if severity == "info" else _number(count, severity) for count, severity in by if count)
+        told = (
+            f"{count:,} info" if severity == "info" else _number(count, severity) for count, severity in by if count
+        )
         parts[0] += f" ({', '.join(told)})"
     if len(found) > len(fails):
         parts.append(_number(len(found) - len(fails), "suspect"))
