@@ -331,3 +331,22 @@ def test_trace_diff_gives_frames(traffic: Trace, faked: Any) -> None:
     empty = faked({}).diff(faked({}))
     assert list(empty.latency)[:3] == ["op", "leg", "quantile"]
     assert SECOND == 10**9
+
+
+def test_a_trace_without_a_time_of_start(faked: Any) -> None:
+    found = compared(faked({}), faked({}, sha256="b", start_ns=None))
+    assert "B without a time of start: how much a second is not known" in found.cautions
+    assert not any("lengths of time" in line for line in found.cautions)
+    assert {c.b_per_s for c in found.counts} == {None}
+
+
+def test_each_operation_of_which_there_are_too_few_is_told_once_with_its_leg(faked: Any) -> None:
+    """30 sends of which 10 pended, 5 receives that all did."""
+    sends = [
+        irp(n, "WskSend", n, took=1000 + 7 * n % 30, **({} if n < 10 else {"pending_ns": None})) for n in range(30)
+    ]
+    trace = faked({"irps": [*sends, *(irp(40 + n, "WskReceive", 40 + n, took=50) for n in range(5))]})
+    told = [line.strip() for line in render_text(compared(trace, trace)).splitlines()]
+    assert "issue → completion: WskReceive 5 → 5" in told
+    assert "pending → completion: WskSend 10 → 10" in told
+    assert sum("WskReceive 5 → 5" in line for line in told) == 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from model_tools import MS, S
 
+import wsktrace
 from wsktrace.etl.types import Buffers, concat_buffers
 from wsktrace.model.doubt import END, LOST
 from wsktrace.model.filefacts import FOREVER, NEVER, FileFacts, facts_of
@@ -323,3 +324,19 @@ def test_a_file_that_is_written_once_begins_with_buffer_one() -> None:
         told = Analysis(io.BytesIO(left)).table("quality").to_pylist()
         gaps = [row for row in told if row["item"] == "gap" and row["name"] == "file"]
         assert bool([row for row in gaps if row["start"] is None]) is gapped
+
+
+def test_a_file_without_a_time_of_start_has_no_span() -> None:
+    with wsktrace.open(io.BytesIO(write_native(SCRIPT.events, options=TraceOptions(start=0)))) as trace:
+        last = trace.arrow("operations")["time"].cast("int64").to_pylist()[-1]
+        assert (trace.summary.start_ns, trace.summary.span_ns) == (None, None)
+        assert trace.summary.end_ns is not None
+        assert trace.summary.end_ns >= last
+
+
+def test_the_trace_ends_no_earlier_than_its_last_record() -> None:
+    """EndTime is the system's time, which may be set while the session's clock goes on."""
+    options = TraceOptions(end=SCRIPT.events[-1].time // 2)
+    with wsktrace.open(io.BytesIO(write_native(SCRIPT.events, options=options))) as trace:
+        last = trace.arrow("operations")["time"].cast("int64").to_pylist()[-1]
+        assert trace.summary.end_ns == last

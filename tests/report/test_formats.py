@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faked_traces import usual_rows
+from faked_traces import SECOND, START, irp, usual_rows
 
 import wsktrace
 from wsktrace.cli.main import run
 from wsktrace.report.formats import ENDINGS, FORMATS
+from wsktrace.report.words import pending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +68,23 @@ def test_symbols_need_the_etl(faked: Any, tmp_path: Path, capsys: pytest.Capture
     assert run(["check", str(tmp_path / "net"), "--symbols", str(tmp_path)]) == 2
     assert "--symbols needs the .etl" in capsys.readouterr().err
     assert run(["check", str(tmp_path / "net"), "--format", "concise"]) == 1
+
+
+def test_pending_as_long_as_the_trace_tells_of_the_driver(faked: Any) -> None:
+    """Where the end of a trace is not evidence, the age of a call is that which findings and stories say."""
+    edge = {"item": "edge", "name": "load 0", "value": 0, "end": START + 9 * SECOND, "detail": "until here"}
+    open_ = [irp(1, "WskSend", 2 * SECOND), irp(2, "WskSend", 10 * SECOND), irp(3, "WskSend", 4 * SECOND, load=1)]
+    trace = faked({"irps": [*open_, irp(4, "WskSend", 0, took=5)], "quality": [edge]}, end_ns=START + 20 * SECOND)
+    held = pending(trace.arrow, trace.summary.end_ns)
+    assert held.column("irp_id").to_pylist() == [1, 3, 2]
+    assert held.column("age_ns").to_pylist() == [7 * SECOND, 16 * SECOND, 0]
+    assert pending(trace.arrow).column("age_ns").to_pylist() == [7 * SECOND, None, 0]
+    for form in ("text", "md"):
+        told = trace.render(form)
+        assert "7 s" in told
+        assert "18 s" not in told
+    assert '"for_ns": 7000000000' in trace.render("jsonl")
+    told = str(trace.report())
+    assert "for 7 s" in told
+    assert "3 calls still pending have no completion" in told
+    assert "7 s" in trace._repr_html_()

@@ -54,7 +54,10 @@ def cautions(a: Side, b: Side) -> list[str]:
         told.append(f"different profiles: {a.facts.profile} and {b.facts.profile}")
     if a.facts.cpus != b.facts.cpus:
         told.append(f"different machines or settings: {a.facts.cpus} and {b.facts.cpus} CPUs")
-    spans = sorted(span or 0 for span in (a.facts.span_ns, b.facts.span_ns))
-    if spans[0] <= 0 or spans[1] > _SPANS_APART * spans[0]:
+    unknown = [name for name, side in (("A", a), ("B", b)) if side.facts.span_ns is None]
+    spans = sorted(side.facts.span_ns or 0 for side in (a, b))
+    if unknown:
+        told.append(f"{' and '.join(unknown)} without a time of start: how much a second is not known")
+    elif spans[1] > _SPANS_APART * max(spans[0], 0):
         told.append("the traces cover different lengths of time: compare rates, not counts")
     return told

@@ -106,11 +106,15 @@ class FileFacts:
 
     @property
     def shown_until_ns(self) -> int | None:
-        """Until when the file shows anything, ns UTC: the session's end, or its last record where it is cut."""
-        if self.end_ns is not None and not self.cut:
-            return self.end_ns
+        """Until when the file shows anything, ns UTC: the session's end, or its last record where it is cut.
+
+        The end is told by the system's time, records by the session's clock: who sets the former lets them differ.
+        """
         known = self.last[self.last > NEVER]
-        return int(known.max()) if len(known) else self.end_ns
+        latest = int(known.max()) if len(known) else None
+        if self.end_ns is None or latest is None:
+            return latest if self.end_ns is None else self.end_ns
+        return latest if self.cut else max(self.end_ns, latest)
 
     def _end(self) -> int:
         known = self.last[self.last > NEVER]

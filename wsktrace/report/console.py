@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from wsktrace.report.coverage import coverage_lines
 from wsktrace.report.terminal import WIDTH, fitting, paint, wrapped
 from wsktrace.report.trust import trust
-from wsktrace.report.words import NOT_OWN, SIGNS, by_rule, pending, pending_for, reason_text, rows, subjects, worst
-from wsktrace.units import address_text, bytes_text, clean, clock_text, count_text, span_text
+from wsktrace.report.words import NOT_OWN, SIGNS, by_rule, pending, reason_text, rows, subjects, worst
+from wsktrace.units import address_text, bytes_text, clean, clock_text, count_text, duration_text, span_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _nothing(page: _Page, facts: TraceFacts) -> None:
 
 def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
     """List the IRPs that are still open at the end of the trace, oldest first."""
-    opened = pending(tables)
+    opened = pending(tables, facts.end_ns)
     if not opened.num_rows:
         page.title("Nothing is pending at the end of the trace")
         return
@@ -145,7 +145,7 @@ def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
     last = f" {'issued at':<15}  by" if not page.narrow else ""
     page.add(page.paint(f"  {'for':>12}  {'call':<18} {'IRP':<18} {'socket':<18}{last}", "faint"))
     for row in rows(opened.slice(0, MOST_PENDING)):
-        age = pending_for(facts, row["issue_time"])
+        age = duration_text(row["age_ns"])
         what = f"  {age:>12}  {clean(row['op']):<18} {address_text(row['irp']):<18} {address_text(row['socket']):<18}"
         who = f"{clock_text(row['issue_time'])}  thread {_or_dash(row['tid'])} on CPU {_or_dash(row['cpu'])}"
         page.add(f"{what} {who}" if not page.narrow else what)

@@ -30,8 +30,8 @@ def lines(
     whole = as_object(facts, tables, unknown=unknown, coverage=coverage)
     head = {"schema_version": whole["schema_version"], "judged": whole["judged"]}
     yield {"kind": "trace", **head, **whole["trace"]}
-    for row in rows(pending(tables)):
-        yield {"kind": "pending", **_pending(row, facts.end_ns)}
+    for row in rows(pending(tables, facts.end_ns)):
+        yield {"kind": "pending", **_pending(row)}
     for kind, name in (("finding", "findings"), ("note", "notes")):
         for finding in whole[name]:
             yield {"kind": kind, **finding}
@@ -42,7 +42,7 @@ def lines(
         yield {"kind": "coverage", **{name: value for name, value in covered.items() if name != "rules"}}
 
 
-def _pending(row: dict[str, Any], end_ns: int | None) -> dict[str, Any]:
+def _pending(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "irp_id": row["irp_id"],
         "irp": hex_text(row["irp"]),
@@ -50,7 +50,7 @@ def _pending(row: dict[str, Any], end_ns: int | None) -> dict[str, Any]:
         "socket_id": row["socket_id"],
         "socket": hex_text(row["socket"]),
         "issue_time": time_text(row["issue_time"]),
-        "for_ns": None if end_ns is None else max(end_ns - row["issue_time"], 0),
+        "for_ns": row["age_ns"],
         "cpu": row["cpu"],
         "tid": row["tid"],
         "own": row["own"],

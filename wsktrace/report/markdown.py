@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from wsktrace.report.escaping import markdown, markdown_row
 from wsktrace.report.trust import CONSEQUENCE
 from wsktrace.report.verdict import counted, headline, place, root_of
-from wsktrace.report.words import level, operations_by_id, pending, pending_for, reason_text, rows, subjects
+from wsktrace.report.words import level, operations_by_id, pending, reason_text, rows, subjects
 from wsktrace.rules.registry import RULES
-from wsktrace.units import address_text, bytes_text, clock_text, span_text
+from wsktrace.units import address_text, bytes_text, clock_text, duration_text, span_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ def _head(facts: TraceFacts, tables: Tables) -> list[str]:
 
 
 def _pending(facts: TraceFacts, tables: Tables) -> list[str]:
-    opened = pending(tables)
+    opened = pending(tables, facts.end_ns)
     if not opened.num_rows:
         return []
     lines = [f"**Still pending at the end of the trace: {opened.num_rows:,}**, oldest first\n"]
     lines += ["| for | call | IRP | socket | issued at (UTC) |", "|--:|---|---|---|---|"]
     for row in rows(opened.slice(0, MOST_PENDING)):
-        age = pending_for(facts, row["issue_time"])
+        age = duration_text(row["age_ns"])
         cells = (age, row["op"], address_text(row["irp"]), address_text(row["socket"]), clock_text(row["issue_time"]))
         lines.append(markdown_row(cells))
     if opened.num_rows > MOST_PENDING:

@@ -30,7 +30,10 @@ def headline(facts: TraceFacts, tables: Tables) -> str:
     parts = [count_text(len(fails), "broken rule") if fails else "no broken rule"]
     if fails:
         by = ((sum(f["severity"] == s for f in fails), s) for s in SEVERITIES)
-        parts[0] += f" ({', '.join(f'{count:,} {severity}' for count, severity in by if count)})"
+        told = (
+            f"{count:,} info" if severity == "info" else count_text(count, severity) for count, severity in by if count
+        )
+        parts[0] += f" ({', '.join(told)})"
     if len(found) > len(fails):
         parts.append(count_text(len(found) - len(fails), "suspect"))
     opened = pending(tables).num_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsktrace.rules.rule import SEVERITIES as RULE_SEVERITIES
-from wsktrace.units import address_text, clean, duration_text
+from wsktrace.units import address_text, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,6 @@ __all__ = [
     "level",
     "operations_by_id",
     "pending",
-    "pending_for",
     "providers_seen",
     "reason_text",
     "rows",
@@ -66,11 +65,27 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
     return held
 
 
-def pending(tables: Tables) -> pa.Table:
-    """Return the uses of IRPs that are open at the end of the trace, oldest first."""
-    from wsktrace.arrow import matching
+def pending(tables: Tables, end_ns: int | None = None) -> pa.Table:
+    """Return the uses of IRPs that are open at the end of the trace, oldest first.
 
-    return matching(tables("irps"), "outcome", "open").sort_by("issue_time")
+    A column ``age_ns`` is added: how long each was seen to be pending, until the end of what is known of its driver, as
+    findings and stories say; where ``quality`` does not tell that, until ``end_ns``, and null where that is None.
+    """
+    import numpy as np
+
+    from wsktrace.arrays import numbers
+    from wsktrace.arrow import TYPES, column, matching
+
+    found = matching(tables("irps"), "outcome", "open").sort_by("issue_time")
+    edges = rows(matching(tables("quality"), "item", "edge").select(["name", "end"])) if found.num_rows else []
+    ends = {row["name"]: row["end"] for row in edges if row["end"] is not None}
+    load, issued = numbers(found, "load"), numbers(found, "issue_time")
+    age, known = np.zeros(len(load), np.int64), np.zeros(len(load), np.bool_)
+    for number in np.unique(load).tolist():
+        mine, end = load == number, ends.get(f"load {number}", end_ns)
+        if end is not None:
+            age[mine], known[mine] = np.maximum(end - issued[mine], 0), True
+    return found.append_column("age_ns", column((age, known), TYPES["int64"]))
 
 
 def by_rule(findings: Iterable[dict[str, Any]], verdict: str) -> dict[str, list[dict[str, Any]]]:
@@ -120,11 +135,6 @@ def subjects(row: Mapping[str, Any]) -> list[str]:
     """Return the IRP and the socket that a finding or an operation is about, as far as there is one."""
     named = (("IRP", row["irp"]), ("socket", row["socket"]))
     return [f"{what} {address_text(address)}" for what, address in named if address]
-
-
-def pending_for(facts: TraceFacts, issue_time: int) -> str:
-    """Return how long an IRP that is open at the end of the trace was outstanding; "-" where the end is not known."""
-    return "-" if facts.end_ns is None else duration_text(max(facts.end_ns - issue_time, 0))
 
 
 def providers_seen(facts: TraceFacts, most: int = 8) -> str:

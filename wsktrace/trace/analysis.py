@@ -250,7 +250,7 @@ class Analysis:
             file=self.file.name,
             size=self.file.size,
             sha256=self.sha256(),
-            start_ns=self.file.clock.start_ns,
+            start_ns=self.file.clock.start_ns if header.start_time > 0 else None,
             end_ns=facts_of(self.file).shown_until_ns,
             profile=self.profile.name,
             events_lost=header.events_lost,

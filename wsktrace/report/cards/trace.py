@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from wsktrace.report.cards.parts import COLOURS, badge, card, cell, faint, grid, text
 from wsktrace.report.cards.subject import story_details
 from wsktrace.report.trust import trust
-from wsktrace.report.words import by_rule, level, pending, pending_for, reason_text, rows, worst
-from wsktrace.units import address_text, bytes_text, clock_text, span_text
+from wsktrace.report.words import by_rule, level, pending, reason_text, rows, worst
+from wsktrace.units import address_text, bytes_text, clock_text, duration_text, span_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -118,11 +118,11 @@ def _operation(row: Mapping[str, Any]) -> str:
 
 
 def _pending(facts: TraceFacts, tables: Tables) -> str:
-    opened = pending(tables)
+    opened = pending(tables, facts.end_ns)
     if not opened.num_rows:
         return f"<div>{badge('✓', COLOURS['good'])} Nothing is pending at the end of the trace</div>"
     lines = [
-        f"<tr>{cell(text(pending_for(facts, row['issue_time'])))}{cell(text(row['op']))}"
+        f"<tr>{cell(text(duration_text(row['age_ns'])))}{cell(text(row['op']))}"
         f"{cell(text(address_text(row['irp'])), mono=True)}"
         f"{cell(text(clock_text(row['issue_time'])), mono=True)}</tr>"
         for row in rows(opened.slice(0, MOST_ROWS))

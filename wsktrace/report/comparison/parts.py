@@ -186,10 +186,9 @@ def _shifts(title: str, found: Sequence[Shift], what: str) -> list[Section]:
         head = [what, "leg", *(f"{_fraction_text(s.fraction)} B/A" for s in still[0]), "uses", "open"]
         notes = ["* would be a shift if the open ones did not matter"] if any(s.hidden for s in found) else []
         held.append(Section(f"{title}: no shift shown", head, rows, frozenset({5, 6}), notes))
-    few = [g[0] for g in rest if all(s.verdict == "too few to tell" for s in g) and g[0].leg != "pending"]
+    few = [g[0] for g in rest if all(s.verdict == "too few to tell" for s in g)]
     if few:
-        told = ", ".join(f"{_name(s)} {_pair(s.a_count, s.b_count)}{_open(s)}" for s in few)
-        held.append(Section(f"{title}: too few to tell", notes=[told]))
+        held.append(Section(f"{title}: too few to tell", notes=_few(few)))
     return held or [Section(title, notes=["nothing to compare"])]
 
 
@@ -197,6 +196,17 @@ def _still(s: Shift) -> str:
     if s.verdict != "no shift shown":
         return s.verdict
     return f"{_ratio_text(s.ratio.value)} {_interval_text(s.ratio.low, s.ratio.high)}{'*' if s.hidden else ''}"
+
+
+def _few(shifts: Sequence[Shift]) -> list[str]:
+    """Return how many durations there are, a line for each leg; a part of a way only where the whole has enough."""
+    whole = {s.key for s in shifts if s.leg != "pending"}
+    legs = {leg: [s for s in shifts if s.leg == leg and (leg != "pending" or s.key not in whole)] for leg in _LEGS}
+    return [
+        f"{_LEGS[leg]}: {', '.join(f'{_name(s)} {_pair(s.a_count, s.b_count)}{_open(s)}' for s in held)}"
+        for leg, held in legs.items()
+        if held
+    ]
 
 
 def _open(s: Shift) -> str:

@@ -54,15 +54,16 @@ class Lives:
         return self.irps_total - len(self.told) - len(self.irps)
 
 
-def lives(tables: Tables, findings: Iterable[dict[str, Any]]) -> Lives:
+def lives(tables: Tables, findings: Iterable[dict[str, Any]], end_ns: int | None = None) -> Lives:
     """Return what is shown of ``irps`` and ``sockets``.
 
     Args:
         tables: of the trace.
         findings: rows that the page shows, the most important first.
+        end_ns: when the trace ends, ns UTC, where it tells that.
     """
     listed = list(findings)
-    irps, sockets, opened = tables("irps"), tables("sockets"), pending(tables)
+    irps, sockets, opened = tables("irps"), tables("sockets"), pending(tables, end_ns)
     ids = numbers(irps, "irp_id")
     named = _first((f["irp_id"] for f in listed), MOST_TOLD)
     slow = _slowest(irps, SLOWEST)

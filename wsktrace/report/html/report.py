@@ -96,7 +96,7 @@ def _page(
     from wsktrace.stats.latency import LEG_NAMES
 
     found = choose(tables("findings"))
-    held = lives(tables, found.shown())
+    held = lives(tables, found.shown(), facts.end_ns)
     judged = rows(tables("rules"))
     shown = {
         "irps": frozenset(row["irp_id"] for row in (*held.told, *held.irps)),

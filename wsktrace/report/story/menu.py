@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsktrace.report.words import level, pending, pending_for, providers_seen, rows, worst_first
-from wsktrace.units import address_text, clean, clock_text
+from wsktrace.report.words import level, pending, providers_seen, rows, worst_first
+from wsktrace.units import address_text, clean, clock_text, duration_text
 
 if TYPE_CHECKING:
     from wsktrace.arrow import Tables
@@ -22,11 +22,11 @@ def menu(facts: TraceFacts, tables: Tables, command: str) -> str:
     out = [f"{clean(facts.file)}: " + " · ".join(f"{count:,} {name}" for name, count in counts.items())]
     if not counts["operations"]:
         out.append(f"There is no WSK operation in this trace; providers seen (events): {providers_seen(facts)}")
-    opened = pending(tables)
+    opened = pending(tables, facts.end_ns)
     if opened.num_rows:
         out += ["", f"Still pending at the end of the trace: {opened.num_rows:,} (oldest first)"]
         for row in rows(opened.slice(0, _MOST)):
-            what = f"{clean(row['op'])} {address_text(row['irp'])}, pending {pending_for(facts, row['issue_time'])}"
+            what = f"{clean(row['op'])} {address_text(row['irp'])}, pending {duration_text(row['age_ns'])}"
             out.append(f"  {command} --irp '#{row['irp_id']}'   {what}")
     found = worst_first(rows(tables("findings")))
     if found:
