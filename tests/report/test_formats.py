@@ -86,5 +86,5 @@ def test_pending_as_long_as_the_trace_tells_of_the_driver(faked: Any) -> None:
     assert '"for_ns": 7000000000' in trace.render("jsonl")
     told = str(trace.report())
     assert "for 7 s" in told
-    assert "3 calls still pending have no completion" in told
+    assert "3 open at the end" in told
     assert "7 s" in trace._repr_html_()
