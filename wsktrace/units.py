@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
-__all__ = ["address_text", "bytes_text", "clean", "clock_text", "duration_text", "hex_text", "span_text", "time_text"]
+__all__ = [
+    "address_text",
+    "bytes_text",
+    "clean",
+    "clock_text",
+    "duration_text",
+    "hex_text",
+    "name_text",
+    "span_text",
+    "time_text",
+]
 
 _NS_PER_SECOND = 1_000_000_000
 
@@ -71,6 +82,11 @@ def clock_text(ns: int | None, *, date: bool = False) -> str:
     if ns is None or moment is None:
         return "-"
     return f"{moment:{'%Y-%m-%d ' if date else ''}%H:%M:%S}.{ns % _NS_PER_SECOND // 1000:06d}"
+
+
+def name_text(path: object) -> str:
+    """Return the name of a file as text that UTF-8 carries, whatever bytes the system has for it."""
+    return os.fsencode(str(path)).decode("utf-8", "replace")
 
 
 def clean(text: object) -> str:

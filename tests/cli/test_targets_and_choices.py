@@ -156,6 +156,11 @@ def test_a_name_that_is_no_text(net: Path, capsys: pytest.CaptureFixture[str]) -
         for form in FORMATS:
             assert trace.render(form).encode("utf-8"), form
     assert run(["check", str(odd), "-o", str(net.with_suffix(".sarif"))]) == 1
+    assert run(["events", str(odd), "-o", str(odd.with_suffix(".parquet"))]) == 0
+    assert run(["export", str(odd), "-o", str(odd.with_suffix(""))]) == 2
+    assert "needs a name that is text" in capsys.readouterr().err
+    assert run(["query", str(odd), str(HANG), "SELECT DISTINCT trace FROM irps ORDER BY trace", "--format", "csv"]) == 0
+    assert "caf\ufffd.etl" in capsys.readouterr().out
     assert "Traceback" not in capsys.readouterr().err
 
 
