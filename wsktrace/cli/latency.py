@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsktrace.report.facts import TraceFacts
     from wsktrace.trace import Trace
 
-__all__ = ["command"]
+__all__ = ["command", "title_of"]
 
 #: Ending of -o → format.
 ENDINGS = {".png": "png", ".svg": "svg", ".parquet": "parquet", ".json": "json", ".csv": "csv", ".txt": "text"}
@@ -153,7 +153,7 @@ def _file(
         return held.getvalue()
     from wsktrace.plots import as_file, figure_of
 
-    return as_file(figure_of(_picture(trace, table, plot, op, legs), title=_title(trace.summary)), form)
+    return as_file(figure_of(_picture(trace, table, plot, op, legs), title=title_of(trace.summary)), form)
 
 
 def _picture(
@@ -177,11 +177,12 @@ def _picture(
     return drawing[plot]
 
 
-def _title(facts: TraceFacts) -> str:
-    """Return the name of the trace, and what was lost."""
-    from wsktrace.units import clean
+def title_of(facts: TraceFacts) -> str:
+    """Return the name of the trace, and what was lost or damaged."""
+    from wsktrace.units import bytes_text, clean
 
     name = clean(facts.file).replace("$", "\\$")
     lost = [f"{facts.events_lost:,} events lost"] if facts.events_lost else []
     lost += [f"{facts.buffers_lost:,} buffers lost"] if facts.buffers_lost else []
+    lost += [f"{bytes_text(facts.damaged_bytes)} damaged"] if facts.damaged_bytes else []
     return " · ".join([name, *lost])

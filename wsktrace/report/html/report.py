@@ -72,11 +72,14 @@ def render(
 
 
 def write(text: str, path: str | os.PathLike[str]) -> Path:
-    """Write a report to a file (UTF-8) and return its path."""
+    """Write a report to a file (UTF-8), whole or not at all, and return its path."""
     from pathlib import Path
 
+    from wsktrace.files import whole
+
     target = Path(path)
-    target.write_text(text, "utf-8", errors="replace", newline="\n")
+    with whole(target) as place:
+        place.write_text(text, "utf-8", errors="replace", newline="\n")
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import index as index_of
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -42,14 +43,16 @@ def uses(index: Index, table: str, which: int | str | np.integer[Any]) -> list[i
     """Return the ids of ``table`` that an id or address means, oldest first; ``UsageError`` as ``Stories.uses``."""
     column, what = _NAMES[table]
     held = index.irps if table == "irps" else index.sockets
-    number = _id(which) if isinstance(which, str) else int(which)
-    if not isinstance(which, str) and int(which) > _MOST_ROWS:
-        number = None
+    address: int | None
+    if isinstance(which, str):
+        number, address = _id(which), read_address(which)
+    else:
+        address = index_of(which)
+        number = address if address <= _MOST_ROWS else None
     if number is not None:
         (index.irp if table == "irps" else index.socket)(number)  # tells which ids there are
         return [number]
-    address = read_address(str(which)) if isinstance(which, str) else int(which)
-    if address is None:
+    if address is None or address >> 64:
         raise UsageError(
             f"{clean(which)!r} is no address and no id; give an address such as ffff8001`23456780, or '#17' for row 17"
         )
