@@ -118,6 +118,7 @@ def test_two_traces_over_each_other(faked: Any) -> None:
     assert [ax.get_title(loc="left") for ax in slower.plot.compare(faked({}))] == ["WskReceive"]
     assert shift_text(Histogram.of([10]), Histogram.of([100])) == "p50 10 ns → 100 ns (×10)   p99 10 ns → 100 ns (×10)"
     assert shift_text(Histogram.of([50]), Histogram.of([5])) == "p50 50 ns → 5 ns (÷10)   p99 50 ns → 5 ns (÷10)"
+    assert shift_text(Histogram.of([20_500_000]), Histogram.of([10_000])).endswith("p99 20.5 ms → 10 µs (÷2,050)")
     assert shift_text(None, Histogram.of([1]), ("a", "b")) == "only in b"
     assert shift_text(Histogram.of([0]), Histogram.of([5])) == "p50 0 ns → 5 ns   p99 0 ns → 5 ns"
 

@@ -88,5 +88,6 @@ def _change(old: int, new: int) -> str:
     if not old or not new:
         return ""
     if new > 3 * old or old > 3 * new:
-        return f" (×{new / old:.3g})" if new > old else f" (÷{old / new:.3g})"
+        sign, ratio = ("×", new / old) if new > old else ("÷", old / new)
+        return f" ({sign}{ratio:,.0f})" if ratio >= 100 else f" ({sign}{ratio:.3g})"
     return f" ({(new - old) / old:+.0%})".replace("%", " %").replace("-", "−")
