@@ -52,7 +52,7 @@ def api_page(note: str) -> str:
     exported = {name: getattr(wsktrace, name) for name in wsktrace.__all__ if not name.startswith("__")}
     errors = [v for v in exported.values() if isinstance(v, type) and issubclass(v, BaseException)]
     parts = ["# Python", "", note, "", _INTRO, ""]
-    for name in ("open", "load"):
+    for name in ("open", "load", "address"):
         parts += [f"## wsktrace.{name}", "", *_callable(exported.pop(name)), ""]
     for heading, sentence, names in GROUPS:
         parts += [f"## {heading}", "", *([sentence, ""] if sentence else [])]

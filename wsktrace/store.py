@@ -17,6 +17,7 @@ from wsktrace import store_checks
 from wsktrace.errors import FormatError, UsageError
 from wsktrace.files import whole
 from wsktrace.schema import SCHEMA_VERSION, TABLES
+from wsktrace.units import name_text
 from wsktrace.version import __version__
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def check_target(directory: Path, *, force: bool = False) -> None:
     It may where there is nothing, an empty folder, or a folder that ``write`` made; elsewhere only by ``force``, and
     never where the name is that of a file.
     """
+    if str(directory) != name_text(directory):
+        raise UsageError(f"{name_text(directory)}: Parquet needs a name that is text (UTF-8); give another")
     if not directory.exists():
         return
     if not directory.is_dir():
@@ -119,6 +122,8 @@ def read(directory: str | os.PathLike[str]) -> Stored:
             different traces, or a newer version wrote them.
     """
     folder = Path(directory)
+    if str(folder) != name_text(folder):
+        raise FormatError(f"{name_text(folder)}: Parquet needs a name that is text (UTF-8); rename the folder")
     if not folder.exists():
         raise FormatError(f"{folder} does not exist; name a folder that 'wsktrace export' wrote")
     if not folder.is_dir():

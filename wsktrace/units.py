@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
-from typing import SupportsInt
+from operator import index
+from typing import SupportsIndex
 
 from wsktrace.errors import UsageError
 
@@ -17,6 +19,7 @@ __all__ = [
     "count_text",
     "duration_text",
     "hex_text",
+    "name_text",
     "read_address",
     "read_which",
     "share_text",
@@ -46,7 +49,7 @@ def read_address(text: str) -> int | None:
     return None if found is None else int(found[1], 16)
 
 
-def read_which(which: SupportsInt | str) -> tuple[int, bool]:
+def read_which(which: SupportsIndex | str) -> tuple[int, bool]:
     """Return the number of a row or object that is asked for, and whether it is an id rather than an address.
 
     Ids are numbers below 2**32 (no table has more rows), ``#17`` and up to seven digits; all else is an address.
@@ -54,8 +57,8 @@ def read_which(which: SupportsInt | str) -> tuple[int, bool]:
     Raises:
         UsageError: it is neither.
     """
-    if not isinstance(which, str) and 0 <= int(which) < 1 << 64:
-        return int(which), int(which) >> 32 == 0
+    if not isinstance(which, str) and 0 <= (number := index(which)) < 1 << 64:
+        return number, number >> 32 == 0
     if found := _ID.fullmatch(str(which).strip().strip("\"'")):
         return int(found[1] or found[2]), True
     address = read_address(str(which))
@@ -141,6 +144,11 @@ def clock_text(ns: int | None, *, date: bool = False) -> str:
     if ns is None or moment is None:
         return "-"
     return f"{moment:{'%Y-%m-%d ' if date else ''}%H:%M:%S}.{ns % _NS_PER_SECOND // 1000:06d}"
+
+
+def name_text(path: object) -> str:
+    """Return the name of a file as text that UTF-8 carries, whatever bytes the system has for it."""
+    return os.fsencode(str(path)).decode("utf-8", "replace")
 
 
 def clean(text: object) -> str:

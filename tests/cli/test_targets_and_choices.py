@@ -156,6 +156,11 @@ def test_a_name_that_is_no_text(net: Path, capsys: pytest.CaptureFixture[str]) -
         for form in FORMATS:
             assert trace.render(form).encode("utf-8"), form
     assert run(["check", str(odd), "-o", str(net.with_suffix(".sarif"))]) == 1
+    assert run(["events", str(odd), "-o", str(odd.with_suffix(".parquet"))]) == 0
+    assert run(["export", str(odd), "-o", str(odd.with_suffix(""))]) == 2
+    assert "needs a name that is text" in capsys.readouterr().err
+    assert run(["query", str(odd), str(HANG), "SELECT DISTINCT trace FROM irps ORDER BY trace", "--format", "csv"]) == 0
+    assert "caf\ufffd.etl" in capsys.readouterr().out
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -167,9 +172,26 @@ def test_an_address_as_the_columns_hold_it(folder: Path) -> None:
         assert found.op.tolist() == ["WskConnect"]
         assert trace.irps.irp.isin([wsktrace.address(given)]).sum() == 1  # type: ignore[arg-type]
         assert trace.irp(given)["op"] == "WskConnect"  # type: ignore[arg-type]
+    for wrong, error in ((1.5, TypeError), (None, TypeError), (1 << 70, wsktrace.UsageError)):
+        with pytest.raises(error):
+            trace.irp(wrong)  # type: ignore[arg-type]
     for odd in ("nobody", -1, 1 << 64):
         with pytest.raises(wsktrace.UsageError, match="is no address"):
             wsktrace.address(odd)
+
+
+def test_one_rule_is_a_word() -> None:
+    with wsktrace.open(HANG, select="CLOSE-STUCK") as trace:
+        assert set(trace.findings.rule) == {"WSK-CLOSE-STUCK"}
+
+
+def test_a_picture_says_what_is_damaged(tmp_path: Path) -> None:
+    from wsktrace.cli.latency import title_of
+
+    cut = tmp_path / "cut.etl"
+    cut.write_bytes(HANG.read_bytes()[:60000])
+    with wsktrace.open(cut) as trace:
+        assert title_of(trace.summary) == "cut.etl · 240 B damaged"
 
 
 def test_help_speaks_one_language() -> None:

@@ -113,8 +113,8 @@ def command(
 def _picture(traces: tuple[Trace, Trace], by: tuple[str, ...], ops: tuple[str, ...], form: str) -> bytes:
     """Return the latencies of both traces over each other, as a file."""
     from wsktrace.arrow import matching, to_arrow
+    from wsktrace.cli.latency import title_of
     from wsktrace.plots import as_file, compare, figure_of
-    from wsktrace.plots.style import label
     from wsktrace.stats import latency_columns
 
     irps = (trace.arrow("irps") if not ops else matching(trace.arrow("irps"), "op", *ops) for trace in traces)
@@ -123,7 +123,7 @@ def _picture(traces: tuple[Trace, Trace], by: tuple[str, ...], ops: tuple[str, .
         for held, trace in zip(irps, traces, strict=True)
     )
     names = ("A", "B")
-    title = " · ".join(f"{name}: {label(trace.summary.file)}" for name, trace in zip(names, traces, strict=True))
+    title = "\n".join(f"{name}: {title_of(trace.summary)}" for name, trace in zip(names, traces, strict=True))
     return as_file(figure_of(lambda: compare(first, second, names=names), title=title), form)
 
 

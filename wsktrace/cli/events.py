@@ -155,13 +155,14 @@ def _write_file(reading: _Reading, form: str, prefix: Prefix, target: Path) -> N
     """Write the events to a file, whole or not at all."""
     with whole(target) as place:
         if form == "parquet":
-            _write_parquet(reading, place)
+            with place.open("wb") as held:
+                _write_parquet(reading, held)
         else:
             with place.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
                 _write_lines(reading, form, prefix, out)
 
 
-def _write_parquet(reading: _Reading, place: Path) -> None:
+def _write_parquet(reading: _Reading, out: IO[bytes]) -> None:
     """Write the events of all traces in one order of time, typed columns for their fields."""
     import pyarrow.parquet as pq
 
@@ -171,7 +172,7 @@ def _write_parquet(reading: _Reading, place: Path) -> None:
     try:
         for table in ordered_tables(chain.from_iterable(reading.each())):
             if writer is None:
-                writer = pq.ParquetWriter(place, table.schema, compression="zstd")
+                writer = pq.ParquetWriter(out, table.schema, compression="zstd")
             writer.write_table(table)
     finally:
         if writer is not None:

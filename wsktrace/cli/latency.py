@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsktrace.facts import TraceFacts
     from wsktrace.trace import Trace
 
-__all__ = ["command"]
+__all__ = ["command", "title_of"]
 
 #: Ending of -o → format.
 ENDINGS = options.endings("png", "svg", "parquet", "json", "csv", "text")
@@ -151,7 +151,7 @@ def _file(
         return held.getvalue()
     from wsktrace.plots import as_file, figure_of
 
-    return as_file(figure_of(_picture(trace, table, plot, op, legs), title=_title(trace.summary)), form)
+    return as_file(figure_of(_picture(trace, table, plot, op, legs), title=title_of(trace.summary)), form)
 
 
 def _picture(
@@ -175,8 +175,8 @@ def _picture(
     return drawing[plot]
 
 
-def _title(facts: TraceFacts) -> str:
-    """Return the name of the trace, and what was lost."""
+def title_of(facts: TraceFacts) -> str:
+    """Return the name of the trace, and what was lost or damaged."""
     from wsktrace.plots.style import label
 
     return " · ".join([label(facts.file), *facts.losses])

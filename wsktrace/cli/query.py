@@ -32,9 +32,9 @@ wsktrace query net.etl "SELECT op, count(*), dur(max(total_ns)) FROM irps GROUP 
 wsktrace query net.etl                       the tables and their columns
 wsktrace query a.etl b.etl "SELECT trace, count(*) FROM findings GROUP BY trace"
 
-TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote. Its Parquet
-files are read where a statement needs them. Of several traces each table has all rows, with the trace as its first
-column.
+TRACE is an .etl file, one packed as .gz or .zip, or a folder that wsktrace export wrote. Of a
+folder, what a statement does not need stays on the disk. Of several traces each table has all rows, with the trace
+as its first column.
 
 \b
 Beside duckdb's functions:
@@ -91,12 +91,13 @@ def command(
         return _list_tables(traces, sql, form, target, member=member, profile=profile)
     from wsktrace.cli.output import Meter
     from wsktrace.query import Session, SqlError, require
+    from wsktrace.units import name_text
 
     require()
     with ExitStack() as stack:
         meter = stack.enter_context(Meter(quiet=quiet))
         opened = {
-            str(path): stack.enter_context(options.open_trace(path, member=member, profile=profile, meter=meter))
+            name_text(path): stack.enter_context(options.open_trace(path, member=member, profile=profile, meter=meter))
             for path in traces
         }
         session = stack.enter_context(Session({name: trace.relation for name, trace in opened.items()}))

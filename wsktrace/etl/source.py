@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 from wsktrace.errors import InputError, NotAnEtlFile
 from wsktrace.etl import containers
 from wsktrace.etl.sniff import GZIP, ZIP
+from wsktrace.units import name_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,8 +37,7 @@ class Source:
         self._file = file
         # also when nobody closes it: a notebook's trace simply goes out of use
         self._finish = weakref.finalize(self, file.close) if owned else None
-        # bytes that are no text in the name (of a file system, or of a locale without UTF-8) must not stop a writer
-        self.name = os.fsencode(name).decode("utf-8", "replace")
+        self.name = name_text(name)
         self._run = 0, 0  # the run of equal bytes that was looked at last
         try:
             self._base = file.tell()

@@ -96,12 +96,8 @@ def _change(old: int, new: int) -> str:
     if not old or not new:
         return ""
     if new > 3 * old or old > 3 * new:
-        times = max(new / old, old / new)
-        return (
-            f" ({'×' if new > old else '÷'}{times:,.0f})"
-            if times >= 99.5
-            else f" ({'×' if new > old else '÷'}{times:.3g})"
-        )
+        sign, times = ("×", new / old) if new > old else ("÷", old / new)
+        return f" ({sign}{times:,.0f})" if times >= 99.5 else f" ({sign}{times:.3g})"
     if round(100 * (new - old) / old) == 0:
         return " (±0 %)"
     return f" ({(new - old) / old:+.0%})".replace("%", " %").replace("-", "−")

@@ -77,8 +77,8 @@ def write(text: str, path: str | os.PathLike[str]) -> Path:
     from pathlib import Path
 
     target = Path(path)
-    with whole(target) as scratch:
-        scratch.write_text(text, "utf-8", errors="replace", newline="\n")
+    with whole(target) as place:
+        place.write_text(text, "utf-8", errors="replace", newline="\n")
     return target
 
 
