@@ -25,11 +25,16 @@ def numbers(table: pa.Table, name: str, null: int = UNKNOWN, dtype: type[np.inte
     """
     import pyarrow as pa
 
-    column: Any = table.column(name)
+    from wsktrace.arrow import column
+
+    held: Any = table.column(name)
     kind = pa.from_numpy_dtype(np.dtype(dtype))
-    if column.type != kind:
-        column = column.cast(kind, safe=False)  # an id of 64 bits names no row; it stays one that names none
-    return np.asarray(column.fill_null(null).combine_chunks().to_numpy(zero_copy_only=False), dtype)
+    if held.type != kind:
+        held = held.cast(kind, safe=False)  # an id of 64 bits names no row; it stays one that names none
+    # neither a plain number nor to_numpy: for these pyarrow imports pandas, which takes longer than a short trace
+    array = (held.fill_null(column([null], kind)[0]) if held.null_count else held).combine_chunks()
+    data = array.buffers()[1]
+    return np.zeros(0, dtype) if data is None else np.frombuffer(data, dtype)[array.offset : array.offset + len(array)]
 
 
 def known(table: pa.Table, name: str) -> NDArray[np.bool_]:

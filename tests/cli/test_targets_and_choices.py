@@ -191,7 +191,7 @@ def test_a_picture_says_what_is_damaged(tmp_path: Path) -> None:
     cut = tmp_path / "cut.etl"
     cut.write_bytes(HANG.read_bytes()[:60000])
     with wsktrace.open(cut) as trace:
-        assert title_of(trace.summary) == "cut.etl · 240 B damaged"
+        assert title_of(trace.summary) == "cut.etl · 240 B damaged in 1 of 8 buffers"
 
 
 def test_help_speaks_one_language() -> None:
