@@ -55,11 +55,13 @@ def pending(tables: Tables, end_ns: int | None = None) -> pa.Table:
     import numpy as np
 
     from wsktrace.arrow import TYPES, column, matching
+    from wsktrace.report.story.rows import Columns
 
     found = matching(tables("irps"), "outcome", "open").sort_by("issue_time")
     edges = rows(matching(tables("quality"), "item", "edge").select(["name", "end"])) if found.num_rows else []
     ends = {row["name"]: row["end"] for row in edges if row["end"] is not None}
-    load, issued = (np.asarray(found.column(name).cast(TYPES["int64"]).to_numpy()) for name in ("load", "issue_time"))
+    held = Columns(found)
+    load, issued = held.values("load"), held.values("issue_time")
     age, known = np.zeros(len(load), np.int64), np.zeros(len(load), np.bool_)
     for number in np.unique(load).tolist():
         mine, end = load == number, ends.get(f"load {number}", end_ns)
