@@ -206,6 +206,7 @@ def test_a_sarif_baseline(check: Callable[..., Done], tmp_path: Path, stuck: Pat
     [
         ("", "is no JSON"),
         ("[" * 100_000, "is no JSON"),
+        ("1" * 5000, "is no JSON"),
         ("[]", "not what `wsktrace check` writes"),
         ("{}", "no 'findings'"),
         ('{"findings": [{"rule": "WSK-SD-LEAK", "verdict": "fail"}]}', "no 'fingerprint'"),

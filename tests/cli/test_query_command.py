@@ -205,3 +205,18 @@ def test_a_folder_gives_what_the_etl_gives(tmp_path: Path, capsys: pytest.Captur
         assert run(["query", trace, SQL, "--format", "csv"]) == 0
         outs.append(capsys.readouterr().out)
     assert outs[0] == outs[1]
+
+
+def test_csv_on_a_terminal_cannot_steer_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    sql = "SELECT chr(27) || '[2J' || chr(155) AS a"
+    for kind, told in ((Terminal, b"a\n\\x1b[2J\\x9b\n"), (io.TextIOWrapper, b"a\n\x1b[2J\xc2\x9b\n")):
+        out = kind(io.BytesIO(), "utf-8")
+        monkeypatch.setattr("sys.stdout", out)
+        assert run(["query", HANG, sql, "--format", "csv", "-q"]) == 0
+        out.flush()
+        held = out.buffer.getvalue()  # type: ignore[attr-defined]
+        assert held == told

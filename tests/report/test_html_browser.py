@@ -118,6 +118,7 @@ def test_no_error_and_no_request(page: Any, many: Path) -> None:
     assert [entry for entry in page.get_log("browser") if entry["level"] != "INFO"] == []
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    asked = [url for url in asked if not url.startswith("data:image/png;base64,")]  # pictures in the page itself
     assert set(asked) <= {many.as_uri(), "about:blank"}
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
 
@@ -187,10 +188,10 @@ def test_sorting_by_a_column(page: Any) -> None:
         "return [...table.tBodies[0].rows].map(r => r.cells[at].textContent)"
     )
     units = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}
-    up = page.execute_script(script, 8)
+    up = page.execute_script(script, 5)
     values = [float(text.split()[0]) * units[text.split()[1]] for text in up]
     assert values == sorted(values)
-    assert page.execute_script(script, 8) == up[::-1] or values[::-1] == sorted(values, reverse=True)
+    assert page.execute_script(script, 5) == up[::-1] or values[::-1] == sorted(values, reverse=True)
     assert page.execute_script("return document.querySelectorAll('#latency th[aria-sort=descending]').length") == 1
 
 

@@ -178,6 +178,17 @@ def test_latency_by_outcome_and_only_what_so_few_uses_tell(faked: Any, monkeypat
     assert "pending → completion" in latency
 
 
+def test_each_small_histogram_is_of_the_operation_that_it_names(faked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_pictures, "MOST_PANELS", 2)
+    rows = [irp(n, "WskConnect", n) for n in range(9)]  # open, so without a duration
+    rows += [irp(10 + n, name, n, took=1000) for n in range(3) for name in ("WskSend", "WskBind", "WskListen")]
+    latency = section(faked({"irps": rows}).report(), "latency")
+    told = re.findall(r'aria-label="(\w+): time until completion"(.*?)</svg>', latency, re.DOTALL)
+    assert len(told) == 2
+    assert all(f">{name}</text>" in picture for name, picture in told)
+    assert "The 2 operations with the most uses." in latency
+
+
 def test_a_heat_map_is_a_picture_in_the_page(hang: str) -> None:
     held = section(hang, "latency")
     assert held.count("data:image/png;base64,") == 2  # the map and its scale

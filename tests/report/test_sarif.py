@@ -190,6 +190,7 @@ def test_source_files_are_found_by_the_end_of_their_paths(tmp_path: Path) -> Non
         (r"\\server\share\x.c", "file://server/share/x.c"),
         (r"..\..\x.c", "x.c"),
         ("javascript:alert(1)", "javascript%3Aalert%281%29"),
+        ("\udcff.c", "%FF.c"),
     ],
 )
 def test_uris(name: str, uri: str) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from wsktrace import units
+from wsktrace.plots.style import label
 
 
 @pytest.mark.parametrize(
@@ -57,3 +60,17 @@ def test_sizes() -> None:
 def test_text_of_a_trace_cannot_steer_a_terminal() -> None:
     assert units.clean("a\x1b[31mb\r\n\x07\u202e") == "a\\x1b[31mb\\r\\n\\x07\\u202e"
     assert units.clean("Größe · 円") == "Größe · 円"
+
+
+def test_json_says_the_same_and_steers_nothing() -> None:
+    text = "\x1b[31m \x9b2J \u202e \u2028 \U000e0001 \ud800 \x7f é µs → ok"
+    held = units.clean_json(json.dumps({"a": text}, ensure_ascii=False, indent=1))
+    assert json.loads(held) == {"a": text}
+    assert all(sign.isprintable() or sign == "\n" for sign in held)
+    assert "é µs → ok" in held
+
+
+def test_names_in_pictures() -> None:
+    assert label("$x$") == "\\$x\\$"
+    assert label("\x1b") == "\\x1b"
+    assert len(label("x" * 100_000)) == 80

@@ -134,11 +134,15 @@ def _write_lines(reading: _Reading, form: str, prefix: Prefix, out: IO[str]) -> 
     from wsktrace.cli.output import fit
     from wsktrace.report.events import lines as event_lines
     from wsktrace.report.events.order import OrderedLines
+    from wsktrace.units import clean
 
     def lines_of(batch: EventBatch) -> list[str]:
         if form == "text":
             return event_lines.text_lines(batch, prefix)
-        return event_lines.json_lines(batch) if form == "jsonl" else event_lines.csv_lines(batch)
+        if form == "jsonl":
+            return event_lines.json_lines(batch)
+        lines = event_lines.csv_lines(batch)  # exact for programs, harmless for a terminal
+        return list(map(clean, lines)) if out.isatty() else lines
 
     if form == "csv":
         out.write(event_lines.csv_head() + "\n")

@@ -213,7 +213,7 @@ def _write(reader: pa.RecordBatchReader, form: str, target: Path | None) -> None
     if target is None:
         if form == "parquet" and sys.stdout.isatty():
             raise UsageError("parquet is no text; name a file: -o rows.parquet")
-        out: Any = sys.stdout.buffer
+        out: Any = _Terminal(sys.stdout.buffer) if form == "csv" and sys.stdout.isatty() else sys.stdout.buffer
         try:
             write(reader, form, out)
             out.flush()
@@ -222,6 +222,21 @@ def _write(reader: pa.RecordBatchReader, form: str, target: Path | None) -> None
         return
     with whole(target) as place, place.open("wb") as out:
         write(reader, form, out)
+
+
+class _Terminal:
+    """Writes lines such that they cannot steer a terminal; CSV is exact elsewhere."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+
+    def write(self, data: bytes) -> None:
+        from wsktrace.units import clean
+
+        self._out.write("\n".join(map(clean, data.decode().split("\n"))).encode())
+
+    def flush(self) -> None:
+        self._out.flush()
 
 
 def _refused(error: SqlError) -> int:

@@ -69,12 +69,16 @@ def uri_of(name: str) -> str:
         path = normpath(path).removeprefix("../").replace("../", "")  # no reference may leave where it stands
     first, *rest = path.split("/")
     if _DRIVE.match(first):
-        return f"file:///{first}/" + quote("/".join(rest), safe="/")
+        return f"file:///{first}/" + _quoted("/".join(rest))
     if path.startswith("//"):
-        return "file://" + quote(path[2:], safe="/")
+        return "file://" + _quoted(path[2:])
     if path.startswith("/"):
-        return "file://" + quote(path, safe="/")
-    return quote(path, safe="/")
+        return "file://" + _quoted(path)
+    return _quoted(path)
+
+
+def _quoted(path: str) -> str:
+    return quote(path, safe="/", errors="surrogateescape")
 
 
 def _parts(name: str) -> list[str]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pictures"]
 
-#: Operations that have a picture.
-MOST_PANELS = 24
+#: Operations that have a picture of their own: those with the most uses.
+MOST_PANELS = 16
 
 
 def pictures(tables: Tables, facts: TraceFacts) -> dict[str, list[str]]:
@@ -64,16 +64,20 @@ def _cumulative(by_op: pa.Table, by_outcome: pa.Table) -> list[str]:
 
 def _latency(latency: pa.Table) -> list[str]:
     """Return the histogram of each operation, all to the same scales."""
+    import pyarrow.compute as pc
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
     from wsktrace import plots
+    from wsktrace.arrow import matching
 
-    names = plots.operations_of(latency)[:MOST_PANELS]
+    timed = matching(latency, "leg", "total")
+    timed = timed.filter(pc.field("count") > 0).slice(0, MOST_PANELS)
+    names = plots.operations_of(timed)
     figures = [Figure(figsize=(3.5, 1.9)) for _ in names]
     if not names:
         return []
-    axes = plots.multiples(latency, [figure.subplots() for figure in figures])
+    axes = plots.multiples(timed, [figure.subplots() for figure in figures])
     made = []
     for at, (ax, figure) in enumerate(zip(axes, figures, strict=False)):
         ax.set_ylabel("")

@@ -22,7 +22,7 @@ __all__ = ["svg_of"]
 
 #: Parts of a style that become attributes; others (families of fonts) are the page's.
 _KEPT = (
-    "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap",
+    "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin",
     "stroke-opacity", "opacity", "font-size", "font-weight", "font-style", "text-anchor",
 )  # fmt: skip
 _FIGURE = re.compile(r"-?\d+\.\d+")
@@ -169,17 +169,22 @@ def _path(text: str) -> str:
 
 
 def _thin(line: str) -> str:
-    """Return a line of many points such that one place on the horizontal axis has at most four of them."""
+    """Return a line of many points such that two points' width of the horizontal axis has at most four of them."""
     end = "Z" if line[-1] in "Zz" else ""
     points = [tuple(float(v) for v in pair.split()) for pair in re.split("[ML]", line.rstrip("Zz")) if pair]
     kept: list[tuple[float, ...]] = []
-    for _, run in groupby(points, key=lambda point: round(point[0])):
+    for _, run in groupby(points, key=lambda point: round(point[0] / 2)):
         held = list(run)
         extremes = {0, len(held) - 1, *(choose(range(len(held)), key=lambda i: held[i][1]) for choose in (min, max))}
         kept += [held[i] for i in sorted(extremes)]
     x, y = kept[0]
     made = [f"M{x:g} {y:g}"]
+    way = 0.0  # of the last step to the side: one further on in the same direction takes its place
     for new_x, new_y in kept[1:]:
+        side = new_x - x if new_y == y else 0.0
+        if way * side > 0:
+            made.pop()
+        way = side if side or (new_x, new_y) != (x, y) else way
         if new_x == x and new_y != y:
             made.append(f"V{new_y:g}")
         elif new_y == y and new_x != x:

@@ -47,7 +47,7 @@ class Places:
         named = (row for finding in findings for name in ("evidence", "outstanding") for row in finding[name])
         self._operations = operations_by_id(tables, named, _COLUMNS)
         trace = {
-            "location": {"uri": quote(facts.file)},
+            "location": {"uri": quote(facts.file, errors="surrogateescape")},
             "length": facts.size,
             "roles": ["analysisTarget"],
             "mimeType": "application/octet-stream",
@@ -97,7 +97,11 @@ class Places:
     def _source(self, name: str) -> dict[str, Any]:
         """Return the artifact of a source file, relative to the root where it is found below it."""
         below = None if self._root is None else self._root.find(name)
-        where = {"uri": uri_of(name)} if below is None else {"uri": quote(below), "uriBaseId": BASE}
+        where = (
+            {"uri": uri_of(name)}
+            if below is None
+            else {"uri": quote(below, errors="surrogateescape"), "uriBaseId": BASE}
+        )
         if name not in self._sources:
             self._sources[name] = len(self._artifacts)
             self._artifacts.append({"location": where})
