@@ -72,7 +72,7 @@ def damaged(data: bytes, name: str, seed: int) -> bytes:
 @traces
 def test_random_damage_through_all_stages(path: Path) -> None:
     whole = path.read_bytes()
-    for seed in range(10):
+    for seed in range(5):
         run(damaged(whole, path.name, seed), f"{path.name} damaged by seed {seed}")
 
 
@@ -83,5 +83,5 @@ def test_random_damage_through_all_stages_at_length(path: Path) -> None:
     ends = [end for _, end in extents(whole)]
     whole = whole[: max([end for end in ends if end <= LONG], default=ends[0])]
     assert run(whole, path.name)
-    for seed in range(10, 160):
+    for seed in range(5, 160):
         run(damaged(whole, path.name, seed), f"{path.name} damaged by seed {seed}")

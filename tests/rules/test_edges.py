@@ -253,11 +253,16 @@ KEYWORDS = {"registration": 1, "socket": 2, "data": 4, "irp": 8, "callback": 16}
 @pytest.mark.parametrize(
     "off",
     [
-        *KEYWORDS,
+        "irp",
         "data|callback",
         *(
-            pytest.param(two, marks=pytest.mark.long)
-            for two in ("registration|callback", "irp|data", "socket|callback")
+            pytest.param(words, marks=pytest.mark.long)
+            for words in (
+                *(word for word in KEYWORDS if word != "irp"),
+                "registration|callback",
+                "irp|data",
+                "socket|callback",
+            )
         ),
     ],
 )
