@@ -303,3 +303,12 @@ def test_a_trace_without_operations(capsys: pytest.CaptureFixture[str], tmp_path
     assert "there is none in this trace" in refused(capsys, tmp_path / "empty.etl", "--irp", "#0")
     assert "is not an IRP of this trace" in refused(capsys, tmp_path / "empty.etl", "--irp", "ffffb10a`2c41e2b0")
     assert "operations  0" in shown(capsys, tmp_path / "empty.etl", "--around", "+0")
+
+
+def test_findings_are_numbered_as_check_numbers_them(capsys: pytest.CaptureFixture[str]) -> None:
+    trace, chosen = str(SAMPLES / "many_faults.etl"), ["--ignore", "SD-NOT-CACHED", "--unknown", "--limit", "close_s=1"]
+    assert run(["check", trace, *chosen, "--format", "json"]) == 1
+    listed = json.loads(capsys.readouterr().out)["findings"]
+    for finding in (listed[0], next(f for f in listed if f["verdict"] == "unknown")):
+        assert run(["show", trace, *chosen, "--finding", str(finding["id"])]) == 0
+        assert capsys.readouterr().out.startswith(f"{finding['rule']} (finding {finding['id']})")

@@ -63,6 +63,8 @@ def read_span(text: str) -> int:
     help="Default: by the ending of -o, else text.",
 )
 @options.output_file(endings=ENDINGS)
+@options.listing
+@options.judging
 @options.redact
 @options.quiet
 def command(
@@ -78,7 +80,7 @@ def command(
     target: Path | None,
     redact: bool,
     quiet: bool,
-    **subjects: Any,
+    **chosen: Any,
 ) -> int:
     """Tell the story of an IRP, a socket, a finding or a moment: who called, what pended where, who completed it.
 
@@ -87,16 +89,18 @@ def command(
     used again gives each of its uses, the oldest first; quote it for the shell's sake.
 
     The driver's own messages stand between, as far as something describes them (--symbols, as for wsktrace events).
+    Findings have the numbers that wsktrace check gives them with the same --select, --ignore and --limit.
     """
     from wsktrace.cli.output import Meter, emit, format_for, note, terminal_width, wants_colour
 
-    asked = {name: subjects[name] for name in ("irp", "socket", "finding", "around") if subjects[name] is not None}
+    subjects = {name: chosen.pop(name) for name in ("irp", "socket", "finding", "around")}
+    asked = {name: value for name, value in subjects.items() if value is not None}
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(f'--{name}' for name in list(asked)[:2])}: one story at a time")
     form = format_for(target, form, ENDINGS, "text")
     span = read_span(window)
     _fits(subjects["around"], no_messages=no_messages)
-    described = {"symbols": symbols, "download": download}
+    described = {"symbols": symbols, "download": download, **chosen}
     with (
         Meter(quiet=quiet) as meter,
         options.open_trace(trace, member=member, profile=profile, meter=meter, **described) as opened,
