@@ -117,7 +117,7 @@ def test_consequences_are_linked_in_json_and_folded_on_the_console(check: Callab
     assert by_rule["WSK-CLOSE-STUCK"]["follows_from"] is None
     assert by_rule["WSK-IRP-NEVER-COMPLETED"]["follows_from"] == by_rule["WSK-CLOSE-STUCK"]["id"]
     text = check(stuck).stdout
-    assert "Broken rules: 2, 1 of which follow from others" in text
+    assert "Broken rules: 2, 1 of which follows from another" in text
     assert text.index("WSK-CLOSE-STUCK") < text.index("└ warning WSK-IRP-NEVER-COMPLETED")
 
 

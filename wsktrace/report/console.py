@@ -160,6 +160,10 @@ def _pending(page: _Page, facts: TraceFacts, tables: Tables) -> None:
         page.add(f"  … and {opened.num_rows - MOST_PENDING:,} more")
 
 
+def _followers(count: int) -> str:
+    return "" if not count else f", {count:,} of which follow{'s from another' if count == 1 else ' from others'}"
+
+
 def _findings(page: _Page, title: str, findings: list[dict[str, Any]], verdict: str) -> None:
     """List the findings of a verdict by rule, each with those that follow from it below it."""
     chosen = [f for f in findings if f["verdict"] == verdict]
@@ -170,7 +174,7 @@ def _findings(page: _Page, title: str, findings: list[dict[str, Any]], verdict: 
     effects = _effects(chosen)
     roots = [f for f in chosen if f["finding_id"] not in {e["finding_id"] for held in effects.values() for e in held}]
     follow = len(chosen) - len(roots)
-    page.title(f"{title}: {len(chosen):,}" + (f", {follow:,} of which follow from others" if follow else ""))
+    page.title(f"{title}: {len(chosen):,}" + _followers(follow))
     for rule, found in by_rule(roots, verdict).items():
         severity = worst(found)
         colour = {"fail": severity, "note": "info"}.get(verdict, "suspect")
