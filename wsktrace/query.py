@@ -132,7 +132,7 @@ class Session:
         try:
             while not wait([running], 0.5).done:  # without a limit Windows would wait for Ctrl-C, too
                 pass
-        except BaseException:
+        except BaseException:  # Ctrl-C, or whatever a handler of a signal raises; it goes on from here
             self._database.interrupt()
             wait([running], _STOPS)
             raise

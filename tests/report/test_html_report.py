@@ -321,10 +321,10 @@ def test_unknown_times_are_bearable(faked: Any, plain: Callable[..., str]) -> No
 @pytest.mark.long
 @pytest.mark.parametrize("faults", [False, True])
 def test_ten_thousand_irps_stay_below_two_megabytes(faults: bool) -> None:
-    chosen = [(rule, 0) for rule in list(FAULTS)[:40] for _ in range(3)] if faults else []
+    chosen = [(rule, 0) for rule in FAULTS] if faults else []
     traffic, _ = inject_many(chosen, 3, sockets=1450, seconds=400)
     with wsktrace.open(io.BytesIO(traffic.etl())) as trace:
-        assert trace.arrow("irps").num_rows > 9900
+        assert trace.arrow("irps").num_rows > 9500
         assert trace.arrow("findings").num_rows >= len(chosen)
         text = trace.report()
     assert len(text.encode()) < 2_000_000

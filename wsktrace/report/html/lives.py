@@ -22,7 +22,7 @@ __all__ = ["Lives", "lives"]
 
 #: IRPs, sockets and pending IRPs that a page lists.
 MOST_IRPS = 10_000
-MOST_SOCKETS = 200
+MOST_SOCKETS = 150
 MOST_PENDING = 60
 #: IRPs whose story is told: of findings, and the slowest.
 MOST_TOLD = 60

@@ -25,7 +25,7 @@ __all__ = ["render", "write"]
 
 #: Findings whose story is told, and lines of all these stories; the first has its own in any case.
 MOST_STORIES = 200
-MOST_LINES = 600
+MOST_LINES = 400
 #: Classes of bytes in the order of the bar, with what they are.
 _CLASSES = {
     "judged": "events that were judged",
