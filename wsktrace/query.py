@@ -36,6 +36,7 @@ _CLOSED: tuple[tuple[str, str], ...] = (
     ("allow_community_extensions", "false"),
     ("python_enable_replacements", "false"),
     ("enable_external_access", "false"),
+    ("enable_progress_bar", "false"),  # it would stand in stdout
     ("lock_configuration", "true"),
 )
 #: Statements that look at whatever there is.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import _thread
 import builtins
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -187,6 +188,20 @@ def test_durations_beyond_all_clocks(etl: Trace) -> None:
     assert [column.to_pylist() for column in held.columns] == [["inf ns"], ["nan ns"], ["1e+300 ns"], ["2 s"]]
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C arrive, also where the tests run in the background, where shells have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_long_statement_prints_no_progress(etl: Trace) -> None:
+    with Session({"t": etl.relation}) as session:
+        (reader,) = session.run("SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar'")
+        assert reader.read_all().column(0).to_pylist() == ["false"]
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -194,7 +209,7 @@ def test_durations_beyond_all_clocks(etl: Trace) -> None:
         "SELECT dur(a.range) FROM range(100000000000) a",  # rows for ever
     ],
 )
-def test_ctrl_c_ends_a_statement_that_runs_for_ever(etl: Trace, statement: str) -> None:
+def test_ctrl_c_ends_a_statement_that_runs_for_ever(etl: Trace, statement: str, ctrl_c: None) -> None:
     with Session({"t": etl.relation}) as session:
         threading.Timer(0.2, _thread.interrupt_main).start()
         with time_limit(15), pytest.raises(KeyboardInterrupt):

@@ -25,7 +25,7 @@ def test_every_format_of_a_trace_and_of_its_tables(faked: Any, tmp_path: Path, f
 def test_a_format_that_there_is_not(faked: Any) -> None:
     with pytest.raises(wsktrace.UsageError, match="no format 'pdf'; the formats are text, concise, json"):
         faked().render("pdf")
-    with pytest.raises(wsktrace.UsageError, match="no format takes 'unknwon'; the options are colour, "):
+    with pytest.raises(wsktrace.UsageError, match="no format takes 'unknwon'; the options are again, colour, "):
         faked().render("json", unknwon=True)
 
 

@@ -102,6 +102,7 @@ def command(
             coverage=coverage,
             colour=target is None and wants_colour(),
             width=terminal_width(target),
+            again=None if redact else _again(trace, member=member, profile=profile, **judged),
             source_root=source_root,
             compared=judged["baseline"] is not None,
             command_line=shlex.join(["wsktrace", *sys.argv[1:]]),
@@ -121,6 +122,26 @@ def exit_status(trace: Trace, *, fail_on: str = "error", any_party: bool = False
         if level in counted and ignored is None and (any_party or party == "client"):
             return 1
     return 0
+
+
+def _again(
+    trace: Path,
+    *,
+    member: str | None,
+    profile: str,
+    select: tuple[str, ...] | None,
+    ignore: tuple[str, ...] | None,
+    limits: dict[str, float],
+    **_: Any,
+) -> str:
+    """Return the trace, and the options that findings are numbered by, as a command line has them."""
+    words = [str(trace)]
+    words += ["--member", member] if member else []
+    words += ["--profile", profile] if profile != "native" else []
+    for name, values in {"select": select or (), "ignore": ignore or ()}.items():
+        words += [word for value in values for word in (f"--{name}", value)]
+    words += [word for name, value in limits.items() for word in ("--limit", f"{name}={value:g}")]
+    return shlex.join(words)
 
 
 def _nothing(trace: Trace) -> str:

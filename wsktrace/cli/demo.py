@@ -31,6 +31,7 @@ def command(target: Path, force: bool) -> int:
     of Parquet files. The exit status is 0, although rules are broken.
     """
     import io
+    import shlex
     from importlib.resources import files
 
     import wsktrace
@@ -41,7 +42,7 @@ def command(target: Path, force: bool) -> int:
     sample = io.BytesIO(files("wsktrace").joinpath("data", SAMPLE).read_bytes())
     sample.name = SAMPLE
     with Meter() as meter, wsktrace.open(sample, progress=meter) as trace:
-        text = trace.render("text", colour=wants_colour(), width=terminal_width())
+        text = trace.render("text", colour=wants_colour(), width=terminal_width(), again=shlex.quote(str(target)))
         written = trace.to_parquet(target, force=force)
     emit(f"{text}\n{len(written)} tables are in {target}{_SEP}*.parquet; in Python: wsktrace.load({str(target)!r})")
     return 0

@@ -67,11 +67,13 @@ def render(
     coverage: bool = False,
     colour: bool = False,
     width: int | None = None,
+    again: str | None = None,
 ) -> str:
     """Return the account as text.
 
     ``unknown`` lists the undecided findings that are no suspects as well, ``coverage`` how much the rules could decide.
-    ``width``: columns of the terminal, where it is known.
+    ``width``: columns of the terminal, where it is known. ``again``: how a command line names the trace and what it was
+    judged by; the file's name where None.
     """
     page = _Page(colour=colour, width=width)
     found = rows(tables("findings"))
@@ -95,20 +97,19 @@ def render(
         if coverage:
             page.title("Coverage")
             page.lines += coverage_lines(rows(tables("rules")))
-    page.lines += _next(facts.file, findings)
+    page.lines += _next(again or shlex.quote(facts.file), findings)
     return "\n".join(page.lines) + "\n"
 
 
-def _next(file: str, findings: list[dict[str, Any]]) -> list[str]:
+def _next(again: str, findings: list[dict[str, Any]]) -> list[str]:
     """Return the commands that tell more of the worst finding; nothing where there is none."""
-    counted = [f for f in findings if f["ignored"] is None]
-    groups = by_rule(counted, "fail") or by_rule(counted, "suspect")
+    groups = by_rule(findings, "fail") or by_rule(findings, "suspect")
     if not groups:
         return []
     rule, found = next(iter(groups.items()))
     first = next((f for f in found if f["follows_from"] is None), found[0])
     commands = (
-        (f"wsktrace show {shlex.quote(clean(file))} --finding {first['finding_id']}", "tells the story of the first"),
+        (f"wsktrace show {clean(again)} --finding {first['finding_id']}", "tells the story of the first"),
         (f"wsktrace rule {rule}", "explains its rule"),
     )
     width = max(len(command) for command, _ in commands)

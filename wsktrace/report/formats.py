@@ -31,10 +31,11 @@ class Format:
 
 
 #: Options: ``unknown`` lists what the trace cannot decide, too; ``coverage`` says how much the rules could decide;
-#: ``colour`` and ``width`` (columns) are for terminals, ``source_root`` the folder of the driver's source, ``compared``
-#: whether findings of an earlier run are marked, ``command_line`` and ``exit_code`` those of the run.
+#: ``colour`` and ``width`` (columns) are for terminals, ``again`` names the trace in command lines; ``source_root`` is
+#: the folder of the driver's source, ``compared`` whether findings of an earlier run are marked, ``command_line`` and
+#: ``exit_code`` are those of the run.
 FORMATS: dict[str, Format] = {
-    "text": Format("console", ("unknown", "coverage", "colour", "width"), (".txt", ".log")),
+    "text": Format("console", ("unknown", "coverage", "colour", "width", "again"), (".txt", ".log")),
     "concise": Format("concise", ("unknown", "source_root")),
     "json": Format("json", ("unknown", "coverage"), (".json",)),
     "jsonl": Format("jsonl", ("unknown", "coverage"), (".jsonl", ".ndjson")),
