@@ -397,7 +397,10 @@ def test_the_expected_messages_come_out(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @needs_corpus
-@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=[pytest.mark.long] * (p.stat().st_size > 1_700_000), id=p.stem) for p in TRACES],
+)
 def test_every_trace_of_the_corpus_is_printed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open_trace(path) as file:
         for _ in file.chunks():

@@ -397,7 +397,7 @@ close U
 def test_legal_driver_wherever_the_session_begins(seq: bool) -> None:
     for script in (_DESCRIPTORS + "unload", LEGAL):
         events, options = native(script, seq=seq)
-        for at in range(1, len(events), max(1, len(events) // 24)):
+        for at in range(1, len(events), max(1, len(events) // 12)):
             left, later = losses.start_at(events, events[at].time, options)
             assert not fails(write_native(left, options=later)), at
 
@@ -545,7 +545,9 @@ def test_order_between_processors_needs_more_than_the_tolerance(distance: str) -
 # native provider, "for the reader" -----------------------------------------------------------------------------------
 
 
-@SEQ
+@pytest.mark.parametrize(
+    "seq", [pytest.param(True, marks=pytest.mark.long, id="Seq"), pytest.param(False, id="no Seq")]
+)
 def test_header_without_a_field_is_never_wrong(seq: bool) -> None:
     """An older header leaves a field out: the rules that need it become undecidable, and the driver stays legal."""
     script = legal_script(2) + "\n"

@@ -29,7 +29,9 @@ def test_what_may_follow_from_a_fault_is_declared_by_the_rule_that_follows() -> 
     assert [(rule, effect) for rule, effect in sorted(follows) if rule not in causes(effect)] == []
 
 
-@pytest.mark.parametrize("rule", FAULTS)
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=[pytest.mark.long] * (at % 2)) for at, rule in enumerate(FAULTS)]
+)
 def test_fault_in_busy_traffic(rule: str) -> None:
     traffic, expected = inject(rule, seed=7)
     assert not as_expected(told(traffic.etl()), expected), "seed 7"
