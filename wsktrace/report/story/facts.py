@@ -47,9 +47,12 @@ def _left(index: Index, load: int, time_ns: int) -> str:
     return duration_text(max(index.extent.end_ns(load) - time_ns, 0))
 
 
-def after(ns: int) -> str:
-    """Return how long after its call something happened; the clocks of two processors may disagree about that."""
-    return f"after {duration_text(ns)}" if ns >= 0 else since(ns)
+def after(ns: int | None) -> str:
+    """Return how long after its call something happened; the clocks of two processors may disagree about that.
+
+    A table that wsktrace did not write may leave it out.
+    """
+    return f"after {duration_text(ns)}" if ns is None or ns >= 0 else since(ns)
 
 
 def irp_facts(index: Index, irp: dict[str, Any]) -> Facts:
