@@ -103,7 +103,9 @@ def test_legal_orders(number: int) -> None:
     assert not disagreements(script.etl(), script.events, script.options.end)
 
 
-@pytest.mark.parametrize(("rule", "number"), VARIANTS)
+@pytest.mark.parametrize(
+    ("rule", "number"), [pytest.param(*one, marks=[pytest.mark.long] * (one[1] > 0)) for one in VARIANTS]
+)
 def test_faults(rule: str, number: int) -> None:
     """The fault is found as it is expected, and nothing else; both judges tell the same."""
     script, expected = fault_script(rule, number)
